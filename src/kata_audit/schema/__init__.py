@@ -1,0 +1,1 @@
+"""The vocabulary: one column, one definition, one place. Pure: no I/O, no clock."""

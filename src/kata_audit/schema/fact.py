@@ -1,0 +1,41 @@
+"""The fact: what a host record said of an identity, with the record that said it.
+
+A fact is `subject -> object`: a sandbox is of a pod, a container is of a sandbox, a process id is of a sandbox. Only host
+records make facts (law L7). Readers join all facts; detection joins those with `seq` at or before the record's.
+"""
+
+from enum import StrEnum
+
+import pyarrow as pa
+
+FactRows = pa.RecordBatch
+"""Rows of `FACT_SCHEMA`."""
+
+
+class FactKind(StrEnum):
+    """What a fact links. `subject` and `object` of each are named in its comment."""
+
+    SANDBOX_NAMESPACE = "sandbox.k8s_namespace"
+    SANDBOX_POD = "sandbox.k8s_pod"
+    SANDBOX_POD_UID = "sandbox.k8s_pod_uid"
+    SANDBOX_RUNTIME_CLASS = "sandbox.runtime_class"
+    CONTAINER_SANDBOX = "container.sandbox_id"
+    CONTAINER_NAME = "container.k8s_container"
+    CONTAINER_IMAGE = "container.image"
+    PID_SANDBOX = "pid.sandbox_id"
+    """Subject is the decimal process id; true on one node and boot, from `seq` until another fact names the same pid."""
+    POD_UID_NAMESPACE = "pod_uid.k8s_namespace"
+    POD_UID_POD = "pod_uid.k8s_pod"
+
+
+FACT_SCHEMA: pa.Schema = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("subject", pa.string()),
+        ("object", pa.string()),
+        ("node", pa.string()),
+        ("boot_id", pa.string()),
+        ("seq", pa.uint64()),
+    ]
+)
+"""`seq` is the record that said it: the fact holds from there on, and readers of history may join it backwards."""
