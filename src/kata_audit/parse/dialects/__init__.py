@@ -1,0 +1,1 @@
+"""One file per producer grammar, and the registry that knows them all."""

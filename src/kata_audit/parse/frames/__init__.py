@@ -1,0 +1,1 @@
+"""The frame grammars of transports: where one record ends and the next begins."""

@@ -1,0 +1,1 @@
+"""The loops that order the stages; nothing else decides anything here."""

@@ -1,0 +1,1 @@
+"""I/O in: what reads bytes from the outside world as chunks."""

@@ -1,0 +1,1 @@
+"""The transparency log's mathematics: Merkle tree, notes, checkpoints, tiles, proofs. Bytes in, bytes out."""

@@ -1,0 +1,38 @@
+"""What every test shares: where the reference captures are, and which tests are long."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def corpus_directory() -> Path | None:
+    """Return the folder of reference captures, or None where it is absent."""
+    named = os.environ.get("KATA_AUDIT_CORPUS")
+    path = Path(named) if named else REPOSITORY.parent / "shared" / "corpus"
+    return path if (path / "captures").is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Give the reference captures, or skip by name."""
+    path = corpus_directory()
+    if path is None:
+        pytest.skip("the reference captures are absent; name their folder in KATA_AUDIT_CORPUS")
+    return path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make torture` ask for the long tests."""
+    parser.addoption("--torture", action="store_true", help="run the long fault, fuzz and volume tests too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests to `make torture`."""
+    if config.getoption("--torture"):
+        return
+    long_ones = [item for item in items if item.get_closest_marker("torture")]
+    config.hook.pytest_deselected(items=long_ones)
+    items[:] = [item for item in items if item not in long_ones]
