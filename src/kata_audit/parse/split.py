@@ -18,22 +18,24 @@ from kata_audit.schema.source import Chunk, Transport
 MAX_FRAME = 256 * 1024
 """A longer record becomes successive frames of this size in one frame group (DESIGN section 7)."""
 
-_SCANNERS: dict[Transport, Callable[[bytes, int], tuple[list[int], int]]] = {
+_SCANNERS: dict[Transport, Callable[[bytes, int, int], tuple[list[int], int]]] = {
     transport: scan_export if transport is Transport.JOURNAL_EXPORT else scan_lines for transport in Transport
 }
 
 
 class Held(NamedTuple):
-    """What is kept of one stream between chunks: less than `MAX_FRAME` bytes and four numbers.
+    """What is kept of one stream between chunks: at most two frames' bytes and four numbers.
 
     `data` begins at `offset` of the stream; `scanned` is how far the frame grammar has seen it; `group` is where the
-    record began when pieces of it are already out.
+    record began when pieces of it are already out; `given` is how many of the first bytes are out in such pieces and are
+    kept only because the grammar has not understood them yet.
     """
 
     data: bytes = b""
     offset: int = 0
     scanned: int = 0
     group: int | None = None
+    given: int = 0
 
 
 class _Frames(NamedTuple):
@@ -74,16 +76,17 @@ def split(held: Held, chunk: Chunk) -> tuple[Held, EvidenceRows]:
     if chunk.offset != held.offset + len(held.data):
         raise ValueError(f"chunk begins at {chunk.offset}, {held.offset + len(held.data)} was expected")
     data = held.data + chunk.data if held.data else chunk.data
-    ends, scanned = _SCANNERS[chunk.source.transport](data, held.scanned)
+    ends, scanned = _SCANNERS[chunk.source.transport](data, held.scanned, MAX_FRAME)
     frames = _Frames([], [], [])
-    start, group = 0, held.group
+    start, group = held.given, held.group
     for end in ends:
         group = frames.add(data[start:end], held.offset + start, group, last=True)
         start = end
     while len(data) - start > MAX_FRAME:
         group = frames.add(data[start : start + MAX_FRAME], held.offset + start, group, last=False)
         start += MAX_FRAME
-    rest = Held(data[start:], held.offset + start, scanned - start, group)
+    keep = min(start, scanned) if scanned >= 0 else start
+    rest = Held(data[keep:], held.offset + keep, max(scanned - keep, -1), group, start - keep)
     return rest, _rows(chunk, frames)
 
 
@@ -98,8 +101,8 @@ def finish(held: Held, chunk: Chunk) -> EvidenceRows:
         Rows of `EVIDENCE_SCHEMA`: none, one, or the last piece of a longer record.
     """
     frames = _Frames([], [], [])
-    if held.data:
-        frames.add(held.data, held.offset, held.group, last=True)
+    if held.given < len(held.data):
+        frames.add(held.data[held.given :], held.offset + held.given, held.group, last=True)
     return _rows(chunk, frames)
 
 

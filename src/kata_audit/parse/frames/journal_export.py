@@ -10,14 +10,16 @@ import re
 
 _BINARY_NAME = re.compile(rb"(?:\A|\n)[^\n=]+\n")
 _LENGTH_BYTES = 8
+_IN_TEXT = -1
+"""`scanned` inside a line so long that it can only be a text field."""
 
 
-def _next_field(data: bytes, position: int) -> int | None:
-    """Return where the field at `position` ends, or None when it is not yet whole; a blank line is a field too."""
+def _next_field(data: bytes, position: int, longest_name: int) -> int | None:
+    """Return where the field at `position` ends, or None when it is not yet whole; a line over `longest_name` is text."""
     line_end = data.find(b"\n", position)
     if line_end < 0:
         return None
-    if line_end == position or data.find(b"=", position, line_end) >= 0:
+    if line_end - position > longest_name or data.find(b"=", position, line_end) >= 0:
         return line_end + 1
     head_end = line_end + 1 + _LENGTH_BYTES
     if head_end > len(data):
@@ -25,7 +27,7 @@ def _next_field(data: bytes, position: int) -> int | None:
     return head_end + int.from_bytes(data[line_end + 1 : head_end], "little") + 1
 
 
-def _block_end(data: bytes, start: int, scanned: int) -> tuple[int | None, int]:
+def _block_end(data: bytes, start: int, scanned: int, longest_name: int) -> tuple[int | None, int]:
     """Find the end of the block at `start`; fields before `scanned` are known to be whole.
 
     Returns:
@@ -40,32 +42,37 @@ def _block_end(data: bytes, start: int, scanned: int) -> tuple[int | None, int]:
             blank = data.find(b"\n\n", position)
             if blank >= 0 and not _BINARY_NAME.search(data, max(position - 1, 0), blank + 1):
                 return blank + 2, blank + 2
-        end = _next_field(data, position)
+        end = _next_field(data, position, longest_name)
         if end is None:
             return None, position
         position = end
     return None, position
 
 
-def scan_export(data: bytes, scanned: int) -> tuple[list[int], int]:
+def scan_export(data: bytes, scanned: int, limit: int) -> tuple[list[int], int]:
     """Find where blocks end in `data`.
 
     Args:
-        data: Bytes that begin where a block begins.
-        scanned: Where the first field that is not known to be whole begins; may lie beyond `data`, inside a binary field.
+        data: Bytes that begin where a block begins, or at the first field that is not known to be whole.
+        scanned: Where that field begins; may lie beyond `data`, inside a binary field. -1 inside a very long text field.
+        limit: A line longer than this is a text field, whatever it holds: no field's name is that long.
 
     Returns:
         The end of each whole block (offsets into `data`, ascending), and the new value of `scanned`.
     """
     ends: list[int] = []
     start = 0
-    position = scanned
+    position = data.find(b"\n") + 1 if scanned == _IN_TEXT else scanned
+    if scanned == _IN_TEXT and position == 0:
+        return ends, _IN_TEXT
     while position < len(data):
-        end, position = _block_end(data, start, position)
+        end, position = _block_end(data, start, position, limit)
         if end is None:
             break
         ends.append(end)
         start = position = end
+    if len(data) - position > limit:
+        position = _IN_TEXT
     return ends, position
 
 
