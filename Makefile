@@ -1,0 +1,88 @@
+# The two commands of the README are `make demo` and `make test`.
+# Each sets up all it needs in .venv from pinned, hashed packages; the only thing they ask for is Python 3.11 or newer.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+FUZZ_SECONDS ?= 30
+WORKERS ?= 2
+
+# The first interpreter that is new enough; `make PYTHON=/path/to/python3 …` names another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$name" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { command -v "$$name"; break; }; done)
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+INSTALL := $(PIP) install --require-hashes
+INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check tests bench torture fuzz servers docs lock clean
+
+help: ## say what each target does
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+demo: $(VENV)/runtime.stamp ## show the product on a real capture
+	@$(BIN)/kata-audit demo
+
+test: check tests ## every gate and every test
+
+check: $(VENV)/dev.stamp ## linters, types, import contracts, architecture and docs tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src tests docs/generate
+	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/pytest tests/architecture tests/docs
+
+tests: $(VENV)/dev.stamp
+	$(BIN)/pytest -n $(WORKERS) -rs --ignore=tests/architecture --ignore=tests/docs
+
+bench: $(VENV)/dev.stamp ## speeds as ratios, in one run
+	$(BIN)/python tests/perf/bench.py
+
+fuzz: $(VENV)/dev.stamp ## FUZZ_SECONDS (30) for each parser
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+
+torture: $(VENV)/dev.stamp ## long fault, fuzz and volume runs; takes hours
+	$(BIN)/pytest --torture --timeout 0 -rs
+	$(BIN)/python tests/fuzz/run.py --seconds 600
+
+servers: ## install the real servers that tests use
+	@echo "No test needs a real server: nothing to install."
+
+docs: $(VENV)/dev.stamp ## write the generated pages anew
+	$(BIN)/python docs/generate/schema.py
+	$(BIN)/python docs/generate/errors.py
+
+lock: ## pin the newest packages that fit; needs uv, which is no dependency of ours
+	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH"; exit 2; }
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--upgrade pyproject.toml --group dev --output-file requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--constraint requirements/dev.txt pyproject.toml --output-file requirements/runtime.txt
+	printf 'hatchling\neditables\n' | uv pip compile --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --constraint requirements/dev.txt - \
+		--output-file requirements/build.txt
+
+clean: ## forget the environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "kata-audit needs Python 3.11 or newer, and none is on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+		exit 2; fi
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' || { echo "kata-audit needs Python 3.11 or newer; $(PYTHON) is older." >&2; exit 2; }
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "This Python cannot make a virtual environment; on Debian and Ubuntu install the package python3-venv." >&2; exit 2; }
+
+$(VENV)/runtime.stamp: requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV): what the product needs"
+	@$(INSTALL) -r requirements/runtime.txt -r requirements/build.txt
+	@$(INSTALL_SELF)
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV): what the product and its tests need"
+	@$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL_SELF)
+	@touch $@ $(VENV)/runtime.stamp
