@@ -1,0 +1,61 @@
+"""Retention classes: what each record is kept for, decided from the record alone.
+
+By precedence: our own doors, then what an audit asks for (named events and records that join two identities), then debug,
+workload, and the rest (DESIGN section 4).
+"""
+
+from collections.abc import Sequence
+
+from kata_audit.parse.draft import Draft
+from kata_audit.schema.record import RetentionClass
+from kata_audit.schema.severity import INFO
+from kata_audit.schema.source import OWN_RECEIVER, Origin, Transport, transport_of
+
+_OWN_CLASS = {
+    f"{OWN_RECEIVER}:access": RetentionClass.ACCESS,
+    f"{OWN_RECEIVER}:review": RetentionClass.REVIEW,
+}
+
+
+def classify(draft: Draft, receivers: Sequence[str]) -> list[str]:
+    """Decide the class of each row of a filled draft.
+
+    Args:
+        draft: Its columns `origin`, `severity_number`, `event_name` and identities are read.
+        receivers: Of each row.
+
+    Returns:
+        A `RetentionClass` per row, in order.
+    """
+    empty = [None] * draft.count
+    joins = [
+        sandbox is not None and (pod is not None or (container is not None and name is not None))
+        for sandbox, pod, container, name in zip(
+            *(draft.columns.get(column, empty) for column in ("sandbox_id", "k8s_pod", "container_id", "k8s_container")),
+            strict=True,
+        )
+    ]
+    workloads = {receiver for receiver in set(receivers) if transport_of(receiver) is Transport.CRI}
+    return [
+        _class_of(receiver, event, origin, severity, joins=join, workload=receiver in workloads)
+        for receiver, event, origin, severity, join in zip(
+            receivers,
+            draft.columns.get("event_name", empty),
+            draft.columns.get("origin", empty),
+            draft.columns.get("severity_number", empty),
+            joins,
+            strict=True,
+        )
+    ]
+
+
+def _class_of(receiver: str, event: str | None, origin: str, severity: int | None, *, joins: bool, workload: bool) -> str:
+    if receiver.startswith(OWN_RECEIVER):
+        return _OWN_CLASS.get(receiver, RetentionClass.SECURITY)
+    if event is not None or (joins and origin == Origin.HOST):
+        return RetentionClass.AUDIT
+    if workload:
+        return RetentionClass.WORKLOAD
+    if severity is None:
+        return RetentionClass.DEBUG if origin == Origin.GUEST else RetentionClass.OPERATIONAL
+    return RetentionClass.DEBUG if severity < INFO else RetentionClass.OPERATIONAL

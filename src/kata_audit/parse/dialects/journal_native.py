@@ -1,0 +1,101 @@
+"""runtime-rs over journald's native protocol (from 3.20): the record is the journal entry's own fields.
+
+`NAME=kata-runtime`, `SOURCE` is the sandbox, `SUBSYSTEM` and `COMPONENT` say which part; PRIORITY is one off from syslog's.
+Lines of the guest's agent come with `SUBSYSTEM=agent`, and the shim's own lines there cannot be told from forged ones: all
+of them are the guest's (law L7). A console line stands in `vm console: "…"`.
+
+Source: Kata `src/libs/logging` (journald drain), `src/runtime-rs/crates/agent` log forwarder; captures of 4.1.0.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kata_audit.parse.dialects.base import Inner, Scan
+from kata_audit.parse.texts import journal_text, unquote_rust
+from kata_audit.schema.record import Component
+from kata_audit.schema.severity import RUNTIME_RS_PRIORITY
+
+NAME = "journal-native"
+
+_STANDARD = frozenset(
+    {
+        "MESSAGE",
+        "PRIORITY",
+        "SYSLOG_IDENTIFIER",
+        "NAME",
+        "SOURCE",
+        "SUBSYSTEM",
+        "VERSION",
+        "PID",
+        "CODE_FILE",
+        "CODE_LINE",
+        "CODE_MODULE",
+        "CODE_FUNCTION",
+        "COMPONENT",
+        "CONTAINER_ID",
+        "EXEC_ID",
+    }
+)
+_GUEST_SUBSYSTEMS = frozenset(("agent", "dmesg"))
+"""Positions that hold what the guest wrote: the agent's log port, and Dragonball's serial console."""
+_CONSOLE = 'vm console: "'
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+
+
+def is_native(fields: Mapping[str, Any]) -> bool:
+    """Tell whether journald fields are a record that runtime-rs wrote itself."""
+    return fields.get("NAME") == "kata-runtime" and fields.get("_TRANSPORT") == "journal"
+
+
+def _component(subsystem: str | None, *, guest: bool) -> str:
+    if not guest:
+        return Component.RUNTIME_RS
+    return Component.GUEST_KERNEL if subsystem == "dmesg" else Component.AGENT
+
+
+def _inner(bodies: Sequence[str], guest: Sequence[bool]) -> Inner | None:
+    """Find the guest's own records: JSON that the agent's log port gave, and console lines in Rust's quotes."""
+    rows, texts = [], []
+    for row, body in enumerate(bodies):
+        if guest[row] and body.startswith("{"):
+            rows.append(row)
+            texts.append(body)
+        elif body.startswith(_CONSOLE) and body.endswith('"'):
+            rows.append(row)
+            texts.append(unquote_rust(body[len(_CONSOLE) : -1]))
+    return Inner(rows, texts, [True] * len(rows)) if rows else None
+
+
+def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
+    """Read runtime-rs records.
+
+    Args:
+        entries: Fields of journal entries for which `is_native()` holds.
+
+    Returns:
+        The scan, and of each record whether the guest wrote its text.
+    """
+    subsystems = [journal_text(fields.get("SUBSYSTEM")) for fields in entries]
+    guest = [subsystem in _GUEST_SUBSYSTEMS for subsystem in subsystems]
+    bodies = [journal_text(fields.get("MESSAGE")) or "" for fields in entries]
+    sources = [journal_text(fields.get("SOURCE")) or "" for fields in entries]
+    columns: dict[str, list[Any]] = {
+        "severity_number": [RUNTIME_RS_PRIORITY.get(fields.get("PRIORITY", "")) for fields in entries],
+        "body": bodies,
+        "component": [_component(subsystem, guest=is_guest) for subsystem, is_guest in zip(subsystems, guest, strict=True)],
+        "subsystem": subsystems,
+        "pid": [fields.get("PID") for fields in entries],
+        "exec_id": [journal_text(fields.get("EXEC_ID")) or None for fields in entries],
+        "sandbox_id": [source if _IDENTIFIER.match(source) else None for source in sources],
+        "container_id": [
+            None if is_guest else journal_text(fields.get("CONTAINER_ID") or fields.get("CONTAINER"))
+            for fields, is_guest in zip(entries, guest, strict=True)
+        ],
+        "identity_basis": ["source" if source else None for source in sources],
+    }
+    attributes = [
+        {key.lower(): journal_text(value) or "" for key, value in fields.items() if key[:1] != "_" and key not in _STANDARD}
+        for fields in entries
+    ]
+    return Scan(columns, attributes, [], _inner(bodies, guest)), guest

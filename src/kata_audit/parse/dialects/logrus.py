@@ -1,0 +1,130 @@
+r"""logrus text: the Go shim, kata-monitor, kata-runtime, containerd, CRI-O.
+
+`time="…" level=… msg=… key=value …`; keys may hold spaces, values are bare or quoted by Go; `msg` is left out when empty,
+an empty value is `key=`. The same record of the shim arrives twice, once through containerd and once through syslog, with
+another number of zeros in its time: `copy_key` is equal.
+
+Source: sirupsen/logrus `TextFormatter`; Kata `src/runtime/pkg/katautils` (syslog hook), seen in captures of 4.1.0.
+"""
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+from kata_audit.parse.dialects.base import Dialect, Inner, Scan
+from kata_audit.parse.texts import unquote_go
+from kata_audit.schema.record import Component
+from kata_audit.schema.severity import LOGRUS
+
+_PAIR = re.compile(r' ?([^=]+)=("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^" ]*+)', re.DOTALL)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+_CONTAINER = re.compile(r"[0-9a-f]{64}\Z")
+
+_KATA_NAMES = {
+    "containerd-shim-v2": Component.RUNTIME_GO,
+    "kata-runtime": Component.RUNTIME_GO,
+    "kata-monitor": Component.KATA_MONITOR,
+    "kata-proxy": Component.PROXY,
+    "kata-shim": Component.SHIM_V1,
+}
+_KATA_SOURCES = ("virtcontainers", "containerd-kata-shim-v2", "katautils", "cgroups", "runtime")
+"""Package families that the shim writes as `source`; records of early loggers carry no `name`."""
+
+
+def _pairs(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
+    """Cut texts into their pairs, values still quoted; of a key that comes twice the first is kept."""
+    fields, malformed = [], []
+    for row, text in enumerate(texts):
+        pairs = _PAIR.findall(text)
+        if sum([len(key) + len(value) for key, value in pairs]) + 2 * len(pairs) - 1 != len(text):
+            malformed.append(row)
+        record = dict(pairs)
+        if len(record) != len(pairs):
+            record = dict(reversed(pairs))
+        fields.append(record)
+    return fields, malformed
+
+
+def _component(record: dict[str, str]) -> str | None:
+    """Tell the Kata program that wrote a record, from its fixed fields; None is the envelope's to tell."""
+    named = _KATA_NAMES.get(record.get("name", ""))
+    if named is not None:
+        return named
+    source = record.get("source", "")
+    return Component.RUNTIME_GO if source.startswith(_KATA_SOURCES) else None
+
+
+def copy_keys(texts: Sequence[str], times: Sequence[str | None]) -> list[int | None]:
+    """Make the key that copies of one record share: its text, with the time's trailing zeros trimmed.
+
+    Args:
+        texts: Whole lines.
+        times: Their times as written, unquoted.
+
+    Returns:
+        64-bit numbers; None where a line states no time.
+    """
+    keys: list[int | None] = []
+    for text, time in zip(texts, times, strict=True):
+        if time is None:
+            keys.append(None)
+            continue
+        trimmed = time[:-1].rstrip("0").rstrip(".") if "." in time and time.endswith("Z") else time
+        rest = text[len(time) + 7 :].rstrip(" \n")
+        digest = blake2b(f"{trimmed} {rest}".encode("utf-8", "replace"), digest_size=8).digest()
+        keys.append(int.from_bytes(digest, "big"))
+    return keys
+
+
+def _identities(fields: Sequence[dict[str, str]]) -> dict[str, list[Any]]:
+    """Take the ids a record states; those of a form that no id has stay attributes."""
+    sandboxes, containers = [], []
+    for record in fields:
+        sandbox = record.get("sandbox") or record.get("sandboxid") or record.get("sandbox_id")
+        sandboxes.append(sandbox if sandbox and _IDENTIFIER.match(sandbox) else None)
+        container = record.get("container") or record.get("containerid") or record.get("container-id")
+        containers.append(container if container and _CONTAINER.match(container) else None)
+    return {
+        "sandbox_id": sandboxes,
+        "container_id": containers,
+        "exec_id": [record.get("exec") or record.get("exec-id") or None for record in fields],
+        "identity_basis": ["shim" if sandbox else None for sandbox in sandboxes],
+    }
+
+
+def _inner(fields: Sequence[dict[str, str]], bodies: Sequence[str]) -> Inner | None:
+    """Find the guest's own text: the value of `vmconsole`, and what the 1.x proxy relayed as its message."""
+    rows = [row for row, record in enumerate(fields) if "vmconsole" in record]
+    texts = [unquote_go(fields[row].pop("vmconsole")) for row in rows]
+    for row, record in enumerate(fields):
+        if record.get("name") == "kata-proxy" and record.get("source") == "agent":
+            rows.append(row)
+            texts.append(bodies[row])
+    return Inner(rows, texts, [True] * len(rows)) if rows else None
+
+
+def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
+    """Read logrus lines; see `Dialect`."""
+    fields, malformed = _pairs(texts)
+    times = [unquote_go(record.pop("time", "")) or None for record in fields]
+    levels = [LOGRUS.get(record.pop("level", "")) for record in fields]
+    bodies = [unquote_go(record.pop("msg", "")) for record in fields]
+    columns: dict[str, list[Any]] = {
+        "time": times,
+        "severity_number": levels,
+        "body": bodies,
+        "component": [_component(record) for record in fields],
+        "subsystem": [record.pop("subsystem", None) for record in fields],
+        "pid": [record.pop("pid", None) for record in fields],
+        "copy_key": copy_keys(texts, times),
+        **_identities(fields),
+    }
+    inner = _inner(fields, bodies)
+    attributes = [
+        {key: value if value[:1] != '"' else unquote_go(value) for key, value in record.items()} for record in fields
+    ]
+    return Scan(columns, attributes, malformed, inner)
+
+
+DIALECT = Dialect("logrus", r'time="', scan)

@@ -1,0 +1,79 @@
+"""slog JSON: the agent, runtime-rs up to 3.19 through containerd, kata-ctl and the trace forwarder.
+
+One object a line: `msg`, `level`, `ts`, then keys in random order, every value a string; `version` is the logging crate's,
+not Kata's; a container is `cid` or `container-id`, an exec `eid` or `exec-id`; no line names its sandbox, but runtime-rs
+writes it as `source`.
+
+Source: Kata `src/libs/logging`; captures of 4.1.0.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kata_audit.parse.dialects.base import Dialect, Inner, Scan
+from kata_audit.parse.frames.journal_json import load_object
+from kata_audit.parse.texts import journal_text
+from kata_audit.schema.record import Component
+from kata_audit.schema.severity import SLOG
+
+_NAMES = {"kata-agent": Component.AGENT, "kata-runtime": Component.RUNTIME_RS, "kata-ctl": Component.KATA_CTL}
+_RELAYED = ('{"msg"', 'time="')
+"""What a relayed record begins with; other messages are just text."""
+
+
+def _load(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
+    """Load each text; one that is no slog record is malformed and has no fields."""
+    records: list[dict[str, str]] = []
+    malformed = []
+    for row, text in enumerate(texts):
+        fields = load_object(text.strip().encode("utf-8", "surrogatepass"))
+        if fields is None or "msg" not in fields or "level" not in fields:
+            malformed.append(row)
+            records.append({})
+            continue
+        records.append(
+            {str(key): value if type(value) is str else journal_text(value) or "" for key, value in fields.items()}
+        )
+    return records, malformed
+
+
+def _component(record: dict[str, str], *, guest: bool) -> str:
+    """Tell who wrote a record: in a guest only the agent can be meant, whatever the text says."""
+    if guest:
+        return Component.AGENT if record.get("name") == "kata-agent" else Component.OTHER
+    return _NAMES.get(record.get("name", ""), Component.OTHER)
+
+
+def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
+    """Read slog JSON lines; see `Dialect`."""
+    records, malformed = _load(texts)
+    broken = set(malformed)
+    bodies = [texts[row] if row in broken else record.pop("msg") for row, record in enumerate(records)]
+    components = [
+        None if row in broken else _component(record, guest=is_guest)
+        for row, (record, is_guest) in enumerate(zip(records, guest, strict=True))
+    ]
+    subsystems = [record.pop("subsystem", None) for record in records]
+    rs = [component == Component.RUNTIME_RS for component in components]
+    columns: dict[str, list[Any]] = {
+        "time": [record.pop("ts", None) for record in records],
+        "severity_number": [SLOG.get(record.pop("level", "")) for record in records],
+        "body": bodies,
+        "component": components,
+        "subsystem": subsystems,
+        "pid": [record.pop("pid", None) for record in records],
+        "exec_id": [record.get("eid") or record.get("exec-id") for record in records],
+        "sandbox_id": [record.get("source") if is_rs else None for record, is_rs in zip(records, rs, strict=True)],
+        "container_id": [record.get("cid") or record.get("container-id") for record in records],
+        "identity_basis": ["source" if is_rs else None for is_rs in rs],
+    }
+    for record in records:
+        record.pop("version", None)
+        record.pop("name", None)
+    rows = [row for row, body in enumerate(bodies) if row not in broken and body.startswith(_RELAYED)]
+    relayed = [guest[row] or subsystems[row] == "agent" for row in rows]
+    inner = Inner(rows, [bodies[row] for row in rows], relayed) if rows else None
+    return Scan(columns, records, malformed, inner)
+
+
+DIALECT = Dialect("slog-json", r"\{", scan)

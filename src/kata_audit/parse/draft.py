@@ -1,0 +1,154 @@
+"""The draft of a slice of records: Python columns while the waves fill them, Arrow columns at the end.
+
+A column that nobody filled is all null and costs nothing. `RECORD_SCHEMA` decides the types.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kata_audit.parse.texts import clean
+from kata_audit.schema.record import ATTRIBUTES_TYPE, RECORD_SCHEMA, RecordRows
+
+INNERMOST = ("severity_number", "body", "component", "subsystem", "pid", "exec_id")
+"""Columns that describe the innermost record: an inner record that does not state one empties it."""
+
+
+class Draft:
+    """Columns of `count` records, each a list or not there yet.
+
+    `attributes` of a record may be None; `path` is the names of the dialects that read it, outermost first.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.columns: dict[str, list[Any]] = {}
+        self.attributes: list[dict[str, str] | None] = [None] * count
+        self.path: list[str] = [""] * count
+
+    def column(self, name: str) -> list[Any]:
+        """Return a column to write into, all None at first."""
+        return self.columns.setdefault(name, [None] * self.count)
+
+    def put(self, name: str, rows: Sequence[int], values: Sequence[Any]) -> None:
+        """Write the stated values of some rows; None leaves what is there."""
+        if len(rows) == self.count and name not in self.columns:
+            self.columns[name] = list(values)
+            return
+        column = self.column(name)
+        for row, value in zip(rows, values, strict=True):
+            if value is not None:
+                column[row] = value
+
+    def name_dialect(self, rows: Iterable[int], name: str) -> None:
+        """Add a dialect to the path of some rows."""
+        path = self.path
+        for row in rows:
+            path[row] = f"{path[row]}/{name}" if path[row] else name
+
+    def relay(self, rows: Iterable[int]) -> None:
+        """Make what some rows state so far the relay's: its values move to `relay.*` attributes."""
+        columns = [(name, self.columns[name]) for name in INNERMOST if name in self.columns]
+        for row in rows:
+            before = self.attributes[row] or {}
+            after = {key if key.startswith("relay.") else f"relay.{key}": value for key, value in before.items()}
+            for name, column in columns:
+                if column[row] is not None:
+                    after[f"relay.{name}"] = str(column[row])
+                    column[row] = None
+            self.attributes[row] = after
+
+
+def strings(values: Sequence[Any], kind: Any = None) -> Any:
+    """Make an Arrow column of texts; what is no text or holds lone surrogates is written out."""
+    try:
+        return pa.array(values, kind or pa.string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
+        return pa.array([None if value is None else clean(str(value)) for value in values], kind or pa.string())
+
+
+def _is_int64(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def integers(values: Sequence[Any], kind: Any = None) -> Any:
+    """Make an Arrow column of whole numbers from digits; what is no number of at most 18 digits is null."""
+    cleaned = [value if isinstance(value, str) and _is_int64(value) else None for value in values]
+    return pa.array(cleaned, pa.string()).cast(kind or pa.int64())
+
+
+def times(values: Sequence[Any]) -> Any:
+    """Make an Arrow column of UTC nanoseconds from RFC 3339 texts; what is no time is null.
+
+    Args:
+        values: Texts with a zone, zero to nine digits of fraction; or None.
+    """
+    kind = pa.timestamp("ns", tz="UTC")
+    texts = strings(values)
+    try:
+        return texts.cast(kind)
+    except pa.ArrowInvalid:
+        return pa.concat_arrays([_time(text, kind) for text in texts]) if len(texts) else pa.nulls(0, kind)
+
+
+def _time(text: Any, kind: Any) -> Any:
+    """Cast one text to a time, or to null."""
+    try:
+        return pa.array([text.as_py()], pa.string()).cast(kind)
+    except pa.ArrowInvalid:
+        return pa.nulls(1, kind)
+
+
+def attribute_map(attributes: Sequence[dict[str, str] | None]) -> Any:
+    """Make the Arrow map column of attributes; a record without any is null."""
+    offsets: list[int | None] = []
+    keys: list[str] = []
+    items: list[str] = []
+    for record in attributes:
+        if record:
+            offsets.append(len(keys))
+            keys.extend(record)
+            items.extend(record.values())
+        else:
+            offsets.append(None)
+    offsets.append(len(keys))
+    return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), strings(keys), strings(items), type=ATTRIBUTES_TYPE)
+
+
+def finish(draft: Draft, evidence: Any, ready: dict[str, Any]) -> RecordRows:
+    """Turn a draft into records.
+
+    Args:
+        draft: The filled draft.
+        evidence: The rows of `EVIDENCE_SCHEMA` it was made of.
+        ready: Columns that are Arrow arrays already.
+
+    Returns:
+        Rows of `RECORD_SCHEMA`, one per evidence row, in order (L2).
+    """
+    arrays = []
+    for field in RECORD_SCHEMA:
+        if field.name in ready:
+            array = ready[field.name]
+        elif field.name in evidence.schema.names:
+            array = evidence.column(field.name)
+        elif field.name in draft.columns:
+            array = _array(draft.columns[field.name], field.type)
+        else:
+            array = pa.nulls(draft.count, field.type)
+        arrays.append(array if array.type == field.type else _cast(array, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=RECORD_SCHEMA)
+
+
+def _array(values: list[Any], kind: Any) -> Any:
+    if pa.types.is_dictionary(kind):
+        return strings(values)
+    if kind == pa.int64():
+        return integers(values)
+    return strings(values, kind) if pa.types.is_string(kind) or pa.types.is_large_string(kind) else pa.array(values, kind)
+
+
+def _cast(array: Any, kind: Any) -> Any:
+    return pc.dictionary_encode(array).cast(kind) if pa.types.is_dictionary(kind) else array.cast(kind)

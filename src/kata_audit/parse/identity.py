@@ -1,0 +1,154 @@
+r"""Identities that host records state outside their own `sandbox=`: containerd's CRI lines, cgroups, command lines, dumps.
+
+Only text at a host-written position is read, and only whole templates with the host's own quoting: a pod that calls
+itself like a template comes out escaped and does not match.
+
+Source: containerd `internal/cri/server` (1.6 to 2.x log calls); Kata reference captures of 4.1.0.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+_ID = r"[0-9a-f]{64}"
+_NAME = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
+_UID = r"[0-9a-zA-Z-]{1,64}"
+_POD_2 = rf'name:"(?P<pod>{_NAME})" +uid:"(?P<uid>{_UID})" +namespace:"(?P<namespace>{_NAME})"(?: +attempt:\d+)?'
+_POD_1 = (
+    rf"&PodSandboxMetadata\{{Name:(?P<pod1>{_NAME}),Uid:(?P<uid1>{_UID}),Namespace:(?P<namespace1>{_NAME}),Attempt:\d+,\}}"
+)
+_RUN_POD = re.compile(rf'RunPodSandbox for (?:{_POD_2}|{_POD_1})(?:,? returns sandbox id "(?P<sandbox>{_ID})")?')
+_CREATE = re.compile(
+    rf'CreateContainer within sandbox "(?P<sandbox>{_ID})" for (?:container )?'
+    rf'(?:name:"(?P<name>{_NAME})"(?: +attempt:\d+)?|&ContainerMetadata\{{Name:(?P<name1>{_NAME}),Attempt:\d+,\}})'
+    rf'(?:,? returns container id "(?P<container>{_ID})")?'
+)
+_ON_CONTAINER = re.compile(rf'(?:Start|Stop|Remove)Container for "(?P<container>{_ID})"|Exec(?:Sync)? for "(?P<exec>{_ID})"')
+_ON_SANDBOX = re.compile(
+    rf'(?:Stop|Remove)PodSandbox for "(?P<sandbox>{_ID})"|Forcibly stopping sandbox "(?P<forced>{_ID})"'
+)
+_CRI_STARTS = (
+    "RunPodSandbox for",
+    "CreateContainer within",
+    "StartContainer for",
+    "StopContainer for",
+    "RemoveContainer for",
+    "ExecSync for",
+    "Exec for",
+    "StopPodSandbox for",
+    "RemovePodSandbox for",
+    "Forcibly stopping sandbox",
+)
+
+_CGROUP = re.compile(
+    rf"/pod(?P<uid>[0-9a-f]{{8}}[-_][0-9a-f_-]{{27}})(?:\.slice)?/(?:cri-containerd-|crio-|kata_)?(?P<sandbox>{_ID})"
+)
+_OVERHEAD_CGROUP = re.compile(rf"/kata_overhead/(?P<sandbox>{_ID})")
+_COMMAND_LINE = re.compile(r"containerd-shim-kata-v2 (?:.* )?-id ([A-Za-z0-9][A-Za-z0-9_.-]{0,127})(?: |\Z)")
+
+_DUMP_STARTS = ("OCI Spec ", "Preparing REMOTE VM req")
+_DUMP = re.compile(
+    r'(?<!\\)"io\.kubernetes\.cri\.(sandbox-id|sandbox-name|sandbox-namespace|sandbox-uid|container-name|image-name)"'
+    r': "([^"\\]{1,512})"'
+)
+_DUMP_COLUMNS = {
+    "sandbox-id": "sandbox_id",
+    "sandbox-name": "k8s_pod",
+    "sandbox-namespace": "k8s_namespace",
+    "sandbox-uid": "k8s_pod_uid",
+    "container-name": "k8s_container",
+    "image-name": "image",
+}
+
+
+class Stated(NamedTuple):
+    """Identities that some rows state: positions, and a mapping of identity columns for each."""
+
+    rows: list[int]
+    identities: list[dict[str, str]]
+
+
+def _named(match: re.Match[str], **columns: str) -> dict[str, str]:
+    """Take the groups that matched; a column may have two groups, one per containerd generation."""
+    found: dict[str, str] = {}
+    for group, column in columns.items():
+        value = match[group]
+        if value is not None:
+            found[column] = value
+    return found
+
+
+def read_cri(body: str) -> dict[str, str]:
+    """Read what one of containerd's CRI messages states; nothing where it is none.
+
+    Example:
+        >>> read_cri('StartContainer for "' + "ab" * 32 + '"')["container_id"][:4]
+        'abab'
+    """
+    if match := _RUN_POD.match(body):
+        return _named(
+            match,
+            pod="k8s_pod", uid="k8s_pod_uid", namespace="k8s_namespace",
+            pod1="k8s_pod", uid1="k8s_pod_uid", namespace1="k8s_namespace", sandbox="sandbox_id",
+        )  # fmt: skip
+    if match := _CREATE.match(body):
+        return _named(match, sandbox="sandbox_id", name="k8s_container", name1="k8s_container", container="container_id")
+    if match := _ON_CONTAINER.match(body):
+        return _named(match, container="container_id", exec="container_id")
+    match = _ON_SANDBOX.match(body)
+    return _named(match, sandbox="sandbox_id", forced="sandbox_id") if match else {}
+
+
+def from_cri(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
+    """Read containerd's CRI messages among `rows`."""
+    found = Stated([], [])
+    for row in rows:
+        body = bodies[row]
+        if body and body.startswith(_CRI_STARTS):
+            stated = read_cri(body)
+            if stated:
+                found.rows.append(row)
+                found.identities.append(stated)
+    return found
+
+
+def from_dumps(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
+    """Read the pod annotations out of runtime-rs's dumps of a container's specification among `rows`."""
+    found = Stated([], [])
+    for row in rows:
+        body = bodies[row]
+        if body and body.startswith(_DUMP_STARTS):
+            stated: dict[str, str] = {}
+            for key, value in _DUMP.findall(body):
+                stated.setdefault(_DUMP_COLUMNS[key], value)
+            if stated:
+                found.rows.append(row)
+                found.identities.append(stated)
+    return found
+
+
+def from_cgroups(cgroups: Sequence[Any]) -> Stated:
+    """Read pod uid and sandbox from the cgroup of the process that wrote, as the kernel told journald."""
+    found = Stated([], [])
+    for row, cgroup in enumerate(cgroups):
+        if not isinstance(cgroup, str) or ("/pod" not in cgroup and "/kata_overhead/" not in cgroup):
+            continue
+        if match := _CGROUP.search(cgroup):
+            found.rows.append(row)
+            found.identities.append({"sandbox_id": match["sandbox"], "k8s_pod_uid": match["uid"].replace("_", "-")})
+        elif match := _OVERHEAD_CGROUP.search(cgroup):
+            found.rows.append(row)
+            found.identities.append({"sandbox_id": match["sandbox"]})
+    return found
+
+
+def from_command_lines(command_lines: Sequence[Any]) -> Stated:
+    """Read the sandbox from the command line of a shim, as the kernel told journald."""
+    found = Stated([], [])
+    for row, command_line in enumerate(command_lines):
+        if isinstance(command_line, str) and "containerd-shim-kata-v2" in command_line:
+            match = _COMMAND_LINE.search(command_line)
+            if match:
+                found.rows.append(row)
+                found.identities.append({"sandbox_id": match[1]})
+    return found

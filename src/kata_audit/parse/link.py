@@ -1,0 +1,92 @@
+"""Link: turn what host records state of identities into facts.
+
+Only rows of origin host speak (law L7); what a guest or an undeclared file says of ids never leaves its own row. Stateless:
+readers keep, per fact, the first record that stated it.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kata_audit.schema.fact import FACT_SCHEMA, FactKind, FactRows
+from kata_audit.schema.record import Component, RecordRows
+from kata_audit.schema.source import Origin
+
+LINK_COLUMNS = (
+    "seq",
+    "node",
+    "boot_id",
+    "origin",
+    "component",
+    "pid",
+    "sandbox_id",
+    "container_id",
+    "k8s_namespace",
+    "k8s_pod",
+    "k8s_pod_uid",
+    "k8s_container",
+    "image",
+    "runtime_class",
+)
+"""What `link()` reads of a record."""
+
+_STATEMENTS = (
+    (FactKind.SANDBOX_NAMESPACE, "sandbox_id", "k8s_namespace"),
+    (FactKind.SANDBOX_POD, "sandbox_id", "k8s_pod"),
+    (FactKind.SANDBOX_POD_UID, "sandbox_id", "k8s_pod_uid"),
+    (FactKind.SANDBOX_RUNTIME_CLASS, "sandbox_id", "runtime_class"),
+    (FactKind.CONTAINER_SANDBOX, "container_id", "sandbox_id"),
+    (FactKind.CONTAINER_NAME, "container_id", "k8s_container"),
+    (FactKind.CONTAINER_IMAGE, "container_id", "image"),
+    (FactKind.POD_UID_NAMESPACE, "k8s_pod_uid", "k8s_namespace"),
+    (FactKind.POD_UID_POD, "k8s_pod_uid", "k8s_pod"),
+)
+_PID_SPEAKERS = (Component.RUNTIME_GO, Component.RUNTIME_RS)
+
+
+def link(rows: RecordRows) -> FactRows:
+    """Give the facts that records state.
+
+    Args:
+        rows: Records, at least the columns `LINK_COLUMNS`, with `seq`.
+
+    Returns:
+        Rows of `FACT_SCHEMA`: each distinct fact once, with the smallest `seq` that stated it.
+    """
+    table = pa.Table.from_arrays([_plain(rows.column(name)) for name in LINK_COLUMNS], names=list(LINK_COLUMNS))
+    host = table.filter(pc.equal(table["origin"], Origin.HOST))
+    facts = [_stated(host, kind, subject, object_) for kind, subject, object_ in _STATEMENTS]
+    speakers = host.filter(pc.is_in(host["component"], pa.array([str(name) for name in _PID_SPEAKERS])))
+    facts.append(_stated(speakers, FactKind.PID_SANDBOX, "pid", "sandbox_id"))
+    return pa.concat_tables(facts).combine_chunks().to_batches()[0] if any(map(len, facts)) else _no_facts()
+
+
+def _plain(column: Any) -> Any:
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _no_facts() -> FactRows:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in FACT_SCHEMA], schema=FACT_SCHEMA)
+
+
+def _stated(rows: Any, kind: FactKind, subject: str, object_: str) -> Any:
+    """Give the distinct pairs of two columns that are both stated, and differ."""
+    stated = rows.filter(pc.and_(pc.is_valid(rows[subject]), pc.is_valid(rows[object_])))
+    subjects = stated[subject].cast(pa.string())
+    differs = pc.not_equal(subjects, stated[object_])
+    picked = pa.table(
+        {
+            "subject": subjects,
+            "object": stated[object_],
+            "node": stated["node"],
+            "boot_id": pc.fill_null(stated["boot_id"], ""),
+            "seq": stated["seq"],
+        }
+    ).filter(differs)
+    first = picked.group_by(["subject", "object", "node", "boot_id"], use_threads=False).aggregate([("seq", "min")])
+    columns = [
+        pa.repeat(str(kind), len(first)),
+        *(first[name] for name in ("subject", "object", "node", "boot_id", "seq_min")),
+    ]
+    return pa.table(columns, schema=FACT_SCHEMA)

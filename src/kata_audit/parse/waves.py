@@ -1,0 +1,205 @@
+"""Parse in waves: the envelope, then dialect by dialect what it holds, then what that relays, four deep.
+
+All rows of a wave are routed at once and each dialect is called once per wave, so there is no dispatch by row. Stateless:
+the same evidence gives the same records, whatever came before (L2). Origin follows the transport and the host-written
+position that held a text, never the text (L7).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kata_audit.parse import identity
+from kata_audit.parse.classify import classify
+from kata_audit.parse.dialects import journal_native
+from kata_audit.parse.dialects.base import Scan
+from kata_audit.parse.dialects.registry import DIALECTS, route
+from kata_audit.parse.draft import Draft, attribute_map, finish, times
+from kata_audit.parse.envelopes import Texts, read_envelopes
+from kata_audit.parse.fragments import joined_raws
+from kata_audit.schema.record import RECORD_SCHEMA, EvidenceRows, ParseStatus, RecordRows
+from kata_audit.schema.severity import TEXT_OF
+from kata_audit.schema.source import Origin
+
+DERIVE_VERSION = "1"
+"""Changes whenever the same evidence would give other derived columns; stands in each `cut` entry."""
+
+_MAX_DEPTH = 4
+_SLICE = 1024
+"""Rows parsed at once: enough to share the cost of a wave, few enough to stay in the processor's caches."""
+_MARKER = "*masked:"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wave:
+    """Texts of one wave: their rows in the draft, and whether a guest wrote each."""
+
+    rows: list[int]
+    texts: list[str]
+    guest: list[bool]
+
+    def __add__(self, other: "_Wave") -> "_Wave":
+        return _Wave(self.rows + other.rows, self.texts + other.texts, self.guest + other.guest)
+
+
+def parse(evidence: EvidenceRows) -> RecordRows:
+    """Parse evidence into records.
+
+    Args:
+        evidence: Rows of `EVIDENCE_SCHEMA`, masked, of any receivers.
+
+    Returns:
+        Rows of `RECORD_SCHEMA`, one per row and in order (L2); `batch` and `index` are null.
+    """
+    raws, groups = joined_raws(evidence)
+    if not raws:
+        return _empty()
+    slices = [
+        _parse_slice(evidence.slice(start, _SLICE), raws[start : start + _SLICE], groups[start : start + _SLICE])
+        for start in range(0, len(raws), _SLICE)
+    ]
+    return slices[0] if len(slices) == 1 else _concatenate(slices)
+
+
+def _empty() -> RecordRows:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in RECORD_SCHEMA], schema=RECORD_SCHEMA)
+
+
+def _concatenate(slices: Sequence[RecordRows]) -> RecordRows:
+    """Put slices together, with one dictionary per column."""
+    table = pa.Table.from_batches(slices).unify_dictionaries().combine_chunks()
+    return table.to_batches()[0]
+
+
+def _parse_slice(evidence: EvidenceRows, raws: Sequence[bytes | None], groups: Sequence[str | None]) -> RecordRows:
+    """Parse few rows through all waves."""
+    draft = Draft(len(raws))
+    if any(groups):
+        draft.columns["frame_group"] = list(groups)
+    texts = read_envelopes(draft, evidence, raws)
+    wave = _native_wave(draft, texts) + _text_wave(draft, _Wave(texts.rows, texts.texts, texts.guest), first=True)
+    for _ in range(_MAX_DEPTH - 1):
+        if not wave.rows:
+            break
+        draft.relay(wave.rows)
+        wave = _text_wave(draft, wave, first=False)
+    _state_identities(draft, texts)
+    return finish(draft, evidence, _arrow_columns(draft, evidence))
+
+
+def _native_wave(draft: Draft, texts: Texts) -> _Wave:
+    """Read what runtime-rs wrote to the journal itself."""
+    if not texts.native_rows:
+        return _Wave([], [], [])
+    scan, guest = journal_native.scan(texts.native_entries)
+    _scatter(draft, journal_native.NAME, texts.native_rows, scan, [False] * len(guest))
+    draft.put("origin", texts.native_rows, [Origin.GUEST if is_guest else None for is_guest in guest])
+    return _inner_wave(texts.native_rows, scan)
+
+
+def _text_wave(draft: Draft, wave: _Wave, *, first: bool) -> _Wave:
+    """Route a wave's texts to their dialects; give back what they relay."""
+    out = _Wave([], [], [])
+    if not first:
+        draft.put("origin", wave.rows, [Origin.GUEST if is_guest else None for is_guest in wave.guest])
+    for name, positions in route(wave.texts).items():
+        rows = [wave.rows[position] for position in positions]
+        texts = [wave.texts[position] for position in positions]
+        guest = [wave.guest[position] for position in positions]
+        if name is None:
+            draft.put("body", rows, [text.rstrip("\r\n") for text in texts])
+            draft.put("parse_status", rows, [ParseStatus.ENVELOPE if draft.path[row] else ParseStatus.PLAIN for row in rows])
+            continue
+        scan = DIALECTS[name].scan(texts, guest)
+        _scatter(draft, name, rows, scan, guest)
+        out += _inner_wave(rows, scan)
+    return out
+
+
+def _inner_wave(rows: Sequence[int], scan: Scan) -> _Wave:
+    if scan.inner is None:
+        return _Wave([], [], [])
+    return _Wave([rows[position] for position in scan.inner.rows], scan.inner.texts, scan.inner.guest)
+
+
+_IDENTITY_OF_TEXT = ("sandbox_id", "container_id", "identity_basis", "copy_key")
+
+
+def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> None:
+    """Write a scan into the draft. What a guest says of time is `guest_timestamp`, what it says of ids an attribute."""
+    some_guest = any(guest)
+    for column, values in scan.columns.items():
+        if column == "time":
+            _put_times(draft, rows, values, guest)
+        elif some_guest and column in _IDENTITY_OF_TEXT:
+            draft.put(column, rows, [None if is_guest else value for value, is_guest in zip(values, guest, strict=True)])
+        else:
+            draft.put(column, rows, values)
+    malformed = set(scan.malformed)
+    status = [ParseStatus.MALFORMED if position in malformed else ParseStatus.PARSED for position in range(len(rows))]
+    draft.put("parse_status", rows, status)
+    draft.name_dialect([row for position, row in enumerate(rows) if position not in malformed], name)
+    attributes = draft.attributes
+    for row, stated in zip(rows, scan.attributes, strict=True):
+        before = attributes[row]
+        attributes[row] = {**before, **stated} if before else stated
+
+
+def _put_times(draft: Draft, rows: Sequence[int], values: Sequence[Any], guest: Sequence[bool]) -> None:
+    if not any(guest):
+        draft.put("host_time", rows, values)
+        return
+    draft.put("guest_time", rows, [value if is_guest else None for value, is_guest in zip(values, guest, strict=True)])
+    draft.put("host_time", rows, [None if is_guest else value for value, is_guest in zip(values, guest, strict=True)])
+
+
+def _state_identities(draft: Draft, texts: Texts) -> None:
+    """Fill identities that host text states elsewhere; what a record's own dialect stated stays."""
+    origins = draft.column("origin")
+    bodies = draft.columns.get("body", [None] * draft.count)
+    host = [row for row, origin in enumerate(origins) if origin == Origin.HOST]
+    for basis, stated in (
+        ("cri", identity.from_cri(bodies, host)),
+        ("dump", identity.from_dumps(bodies, host)),
+        ("cgroup", identity.from_cgroups(texts.cgroups)),
+        ("cmdline", identity.from_command_lines(texts.command_lines)),
+    ):
+        bases = draft.column("identity_basis") if stated.rows else []
+        for row, columns in zip(stated.rows, stated.identities, strict=True):
+            sandbox = draft.column("sandbox_id")[row]
+            if sandbox is not None and columns.get("sandbox_id", sandbox) != sandbox:
+                continue
+            for name, value in columns.items():
+                column = draft.column(name)
+                column[row] = column[row] or value
+            bases[row] = bases[row] or basis
+
+
+def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
+    """Make the columns that are worked out with Arrow: times, severity words, counts, class."""
+    observed = evidence.column("observed_timestamp")
+    host = times(draft.columns.pop("host_time", [None] * draft.count))
+    journal = pa.array(draft.columns.pop("journal_time", [None] * draft.count), pa.int64()).cast(
+        pa.timestamp("ns", tz="UTC")
+    )
+    guest = times(draft.columns.pop("guest_time", [None] * draft.count))
+    severities = draft.column("severity_number")
+    basis = pc.if_else(
+        pc.is_valid(host),
+        "host",
+        pc.if_else(pc.is_valid(journal), "journal", pc.if_else(pc.is_valid(guest), "guest", "observed")),
+    )
+    columns = {
+        "timestamp": pc.coalesce(host, journal, guest, observed),
+        "timestamp_basis": basis,
+        "guest_timestamp": guest,
+        "severity_text": pa.array([TEXT_OF.get(number) for number in severities], pa.string()),
+        "attributes": attribute_map(draft.attributes),
+        "dialect": pa.array([path or None for path in draft.path], pa.string()),
+        "mask_count": pc.count_substring(evidence.column("raw"), _MARKER),
+    }
+    draft.columns["class"] = classify(draft, evidence.column("receiver").to_pylist())
+    return columns
