@@ -48,7 +48,7 @@ def broken_links(page: Path) -> list[str]:
 def crowded_lines(text: str) -> list[str]:
     """List lines of prose that hold two sentences; tables and headings are no prose."""
     prose = (line for line in without_code(text).splitlines() if not line.lstrip().startswith(("|", "#")))
-    return [line for line in prose if TWO_SENTENCES.search(line.replace("e.g. ", "").replace("i.e. ", ""))]
+    return [line for line in prose if TWO_SENTENCES.search(re.sub(r"^\s*\d+\. |e\.g\. |i\.e\. ", "", line))]
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -87,7 +87,7 @@ def test_every_command_is_documented() -> None:
     sections = {
         match["name"]: match["body"]
         for match in re.finditer(
-            r"^#{2,4} `?(?:kata-audit )?(?P<name>[a-z -]+?)`?\n(?P<body>.*?)(?=^#|\Z)", page, re.M | re.S
+            r"^#{2,4} `?(?:kata-audit )?(?P<name>[a-z -]+?)`?\n(?P<body>.*?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL
         )
     }
     missing = {

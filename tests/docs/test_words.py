@@ -10,7 +10,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 GLOSSARY = REPOSITORY / "docs" / "reference" / "glossary.md"
 INSTEAD = {
-    r"log (?:message|line|event)s?\b": "record",
+    r"log (?:message|event)s?\b": "record",
     r"audit entr(?:y|ies)\b": "record",
     r"record entr(?:y|ies)\b": "record",
     r"hash[- ]chain": "log",
@@ -80,9 +80,9 @@ def test_a_source_file_keeps_the_vocabulary(path: Path) -> None:
 
 def test_the_word_guard_fires() -> None:
     """The guard reads prose, and leaves code and quotations alone."""
-    assert misuses("Every log line is stored.") == ["'log line': say record"]
+    assert misuses("Every log message is stored.") == ["'log message': say record"]
     assert misuses(prose_of_python('"""A bookmark."""\nx = "a bookmark"  # a notary\n')) == [
         "'bookmark': say cursor",
         "'notary': say witness",
     ]
-    assert misuses(prose_of_markdown("It writes `log message`.\n```\nlog line\n```\n")) == []
+    assert misuses(prose_of_markdown("It writes `log message`.\n```\nlog message\n```\n")) == []
