@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kata_audit.parse.texts import clean
-from kata_audit.schema.record import ATTRIBUTES_TYPE, RECORD_SCHEMA, RecordRows
+from kata_audit.schema.record import ATTRIBUTES_TYPE, EVIDENCE, POSITION, RECORD_SCHEMA, EvidenceRows, RecordRows
 
 INNERMOST = ("severity_number", "body", "component", "subsystem", "pid", "exec_id")
 """Columns that describe the innermost record: an inner record that does not state one empties it."""
@@ -117,28 +117,43 @@ def attribute_map(attributes: Sequence[dict[str, str] | None]) -> Any:
     return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), strings(keys), strings(items), type=ATTRIBUTES_TYPE)
 
 
-def finish(draft: Draft, evidence: Any, ready: dict[str, Any]) -> RecordRows:
-    """Turn a draft into records.
+_NOT_DERIVED = frozenset(column.name for column in (*EVIDENCE, *POSITION))
+DERIVED_SCHEMA = pa.schema([field for field in RECORD_SCHEMA if field.name not in _NOT_DERIVED])
+"""The columns of `RECORD_SCHEMA` that parsing makes."""
+
+
+def finish(draft: Draft, ready: dict[str, Any]) -> Any:
+    """Turn a draft into derived columns.
 
     Args:
         draft: The filled draft.
-        evidence: The rows of `EVIDENCE_SCHEMA` it was made of.
         ready: Columns that are Arrow arrays already.
 
     Returns:
-        Rows of `RECORD_SCHEMA`, one per evidence row, in order (L2).
+        A batch of `DERIVED_SCHEMA`, a row per record of the draft, in order (L2).
     """
     arrays = []
-    for field in RECORD_SCHEMA:
+    for field in DERIVED_SCHEMA:
         if field.name in ready:
             array = ready[field.name]
-        elif field.name in evidence.schema.names:
-            array = evidence.column(field.name)
         elif field.name in draft.columns:
             array = _array(draft.columns[field.name], field.type)
         else:
             array = pa.nulls(draft.count, field.type)
         arrays.append(array if array.type == field.type else _cast(array, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=DERIVED_SCHEMA)
+
+
+def attach(evidence: EvidenceRows, derived: Any) -> RecordRows:
+    """Put derived columns beside their evidence; `batch` and `index` are null until sealed."""
+    arrays = [
+        evidence.column(field.name)
+        if field.name in evidence.schema.names
+        else derived.column(field.name)
+        if field.name in derived.schema.names
+        else pa.nulls(len(evidence), field.type)
+        for field in RECORD_SCHEMA
+    ]
     return pa.RecordBatch.from_arrays(arrays, schema=RECORD_SCHEMA)
 
 

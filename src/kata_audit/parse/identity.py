@@ -142,10 +142,11 @@ def from_cgroups(cgroups: Sequence[Any]) -> Stated:
     return found
 
 
-def from_command_lines(command_lines: Sequence[Any]) -> Stated:
-    """Read the sandbox from the command line of a shim, as the kernel told journald."""
+def from_command_lines(command_lines: Sequence[Any], rows: Sequence[int]) -> Stated:
+    """Read the sandbox from the command line of a shim, as the kernel told journald, for the given rows."""
     found = Stated([], [])
-    for row, command_line in enumerate(command_lines):
+    for row in rows:
+        command_line = command_lines[row]
         if isinstance(command_line, str) and "containerd-shim-kata-v2" in command_line:
             match = _COMMAND_LINE.search(command_line)
             if match:

@@ -5,6 +5,8 @@ the same evidence gives the same records, whatever came before (L2). Origin foll
 position that held a text, never the text (L7).
 """
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +19,10 @@ from kata_audit.parse.classify import classify
 from kata_audit.parse.dialects import journal_native
 from kata_audit.parse.dialects.base import Scan
 from kata_audit.parse.dialects.registry import DIALECTS, route
-from kata_audit.parse.draft import Draft, attribute_map, finish, times
+from kata_audit.parse.draft import Draft, attach, attribute_map, finish, times
 from kata_audit.parse.envelopes import Texts, read_envelopes
 from kata_audit.parse.fragments import joined_raws
-from kata_audit.schema.record import RECORD_SCHEMA, EvidenceRows, ParseStatus, RecordRows
+from kata_audit.schema.record import EvidenceRows, ParseStatus, RecordRows
 from kata_audit.schema.severity import TEXT_OF
 from kata_audit.schema.source import Origin
 
@@ -30,7 +32,7 @@ DERIVE_VERSION = "1"
 _MAX_DEPTH = 4
 _SLICE = 1024
 """Rows parsed at once: enough to share the cost of a wave, few enough to stay in the processor's caches."""
-_MARKER = "*masked:"
+_MARKER = re.compile(rb"\*masked:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +57,20 @@ def parse(evidence: EvidenceRows) -> RecordRows:
         Rows of `RECORD_SCHEMA`, one per row and in order (L2); `batch` and `index` are null.
     """
     raws, groups = joined_raws(evidence)
-    if not raws:
-        return _empty()
     slices = [
         _parse_slice(evidence.slice(start, _SLICE), raws[start : start + _SLICE], groups[start : start + _SLICE])
-        for start in range(0, len(raws), _SLICE)
+        for start in range(0, max(len(raws), 1), _SLICE)
     ]
-    return slices[0] if len(slices) == 1 else _concatenate(slices)
+    return attach(evidence, slices[0] if len(slices) == 1 else _concatenate(slices))
 
 
-def _empty() -> RecordRows:
-    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in RECORD_SCHEMA], schema=RECORD_SCHEMA)
-
-
-def _concatenate(slices: Sequence[RecordRows]) -> RecordRows:
+def _concatenate(slices: Sequence[Any]) -> Any:
     """Put slices together, with one dictionary per column."""
-    table = pa.Table.from_batches(slices).unify_dictionaries().combine_chunks()
-    return table.to_batches()[0]
+    return pa.Table.from_batches(slices).unify_dictionaries().combine_chunks().to_batches()[0]
 
 
-def _parse_slice(evidence: EvidenceRows, raws: Sequence[bytes | None], groups: Sequence[str | None]) -> RecordRows:
-    """Parse few rows through all waves."""
+def _parse_slice(evidence: EvidenceRows, raws: Sequence[bytes | None], groups: Sequence[str | None]) -> Any:
+    """Parse few rows through all waves, into derived columns."""
     draft = Draft(len(raws))
     if any(groups):
         draft.columns["frame_group"] = list(groups)
@@ -87,7 +82,7 @@ def _parse_slice(evidence: EvidenceRows, raws: Sequence[bytes | None], groups: S
         draft.relay(wave.rows)
         wave = _text_wave(draft, wave, first=False)
     _state_identities(draft, texts)
-    return finish(draft, evidence, _arrow_columns(draft, evidence))
+    return finish(draft, _arrow_columns(draft, evidence))
 
 
 def _native_wave(draft: Draft, texts: Texts) -> _Wave:
@@ -160,22 +155,28 @@ def _state_identities(draft: Draft, texts: Texts) -> None:
     """Fill identities that host text states elsewhere; what a record's own dialect stated stays."""
     origins = draft.column("origin")
     bodies = draft.columns.get("body", [None] * draft.count)
-    host = [row for row, origin in enumerate(origins) if origin == Origin.HOST]
+    host = [row for row, origin in enumerate(origins) if origin is Origin.HOST]
+    sandboxes = draft.column("sandbox_id")
     for basis, stated in (
         ("cri", identity.from_cri(bodies, host)),
         ("dump", identity.from_dumps(bodies, host)),
         ("cgroup", identity.from_cgroups(texts.cgroups)),
-        ("cmdline", identity.from_command_lines(texts.command_lines)),
     ):
-        bases = draft.column("identity_basis") if stated.rows else []
-        for row, columns in zip(stated.rows, stated.identities, strict=True):
-            sandbox = draft.column("sandbox_id")[row]
-            if sandbox is not None and columns.get("sandbox_id", sandbox) != sandbox:
-                continue
-            for name, value in columns.items():
-                column = draft.column(name)
-                column[row] = column[row] or value
-            bases[row] = bases[row] or basis
+        _fill(draft, sandboxes, stated, basis)
+    nameless = [row for row, sandbox in enumerate(sandboxes) if sandbox is None]
+    _fill(draft, sandboxes, identity.from_command_lines(texts.command_lines, nameless), "cmdline")
+
+
+def _fill(draft: Draft, sandboxes: Sequence[str | None], stated: identity.Stated, basis: str) -> None:
+    """Fill what is not stated yet; a statement about another sandbox than the row's own is not of this row."""
+    bases = draft.column("identity_basis")
+    for row, columns in zip(stated.rows, stated.identities, strict=True):
+        if sandboxes[row] is not None and columns.get("sandbox_id", sandboxes[row]) != sandboxes[row]:
+            continue
+        for name, value in columns.items():
+            column = draft.column(name)
+            column[row] = column[row] or value
+        bases[row] = bases[row] or basis
 
 
 def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
@@ -199,7 +200,17 @@ def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
         "severity_text": pa.array([TEXT_OF.get(number) for number in severities], pa.string()),
         "attributes": attribute_map(draft.attributes),
         "dialect": pa.array([path or None for path in draft.path], pa.string()),
-        "mask_count": pc.count_substring(evidence.column("raw"), _MARKER),
+        "mask_count": _count_markers(evidence.column("raw")),
     }
     draft.columns["class"] = classify(draft, evidence.column("receiver").to_pylist())
     return columns
+
+
+def _count_markers(raws: Any) -> Any:
+    """Count the marks of masked secrets in each frame; one pass over the whole buffer, for few frames have any."""
+    counts = [0] * len(raws)
+    offsets = pa.Array.from_buffers(pa.int64(), len(raws) + 1, [None, raws.buffers()[1]], offset=raws.offset).to_pylist()
+    data = memoryview(raws.buffers()[2])[offsets[0] : offsets[-1]] if raws.buffers()[2] is not None else memoryview(b"")
+    for match in _MARKER.finditer(data):
+        counts[bisect_right(offsets, offsets[0] + match.start()) - 1] += 1
+    return pa.array(counts, pa.uint32())

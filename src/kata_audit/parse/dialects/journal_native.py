@@ -35,8 +35,29 @@ _STANDARD = frozenset(
         "COMPONENT",
         "CONTAINER_ID",
         "EXEC_ID",
+        "__CURSOR",
+        "__REALTIME_TIMESTAMP",
+        "__MONOTONIC_TIMESTAMP",
+        "_BOOT_ID",
+        "_MACHINE_ID",
+        "_HOSTNAME",
+        "_RUNTIME_SCOPE",
+        "_TRANSPORT",
+        "_PID",
+        "_UID",
+        "_GID",
+        "_COMM",
+        "_EXE",
+        "_CMDLINE",
+        "_CAP_EFFECTIVE",
+        "_SYSTEMD_CGROUP",
+        "_SYSTEMD_UNIT",
+        "_SYSTEMD_SLICE",
+        "_SOURCE_REALTIME_TIMESTAMP",
+        "_STREAM_ID",
     }
 )
+"""Fields that are columns, constants of the logging crate, or journald's own."""
 _GUEST_SUBSYSTEMS = frozenset(("agent", "dmesg"))
 """Positions that hold what the guest wrote: the agent's log port, and Dragonball's serial console."""
 _CONSOLE = 'vm console: "'
@@ -95,7 +116,7 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
         "identity_basis": ["source" if source else None for source in sources],
     }
     attributes = [
-        {key.lower(): journal_text(value) or "" for key, value in fields.items() if key[:1] != "_" and key not in _STANDARD}
+        {key.lower(): journal_text(fields[key]) or "" for key in sorted(fields.keys() - _STANDARD) if key[:1] != "_"}
         for fields in entries
     ]
     return Scan(columns, attributes, [], _inner(bodies, guest)), guest

@@ -17,7 +17,8 @@ from kata_audit.parse.texts import unquote_go
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import LOGRUS
 
-_PAIR = re.compile(r' ?([^=]+)=("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^" ]*+)', re.DOTALL)
+_PAIR = re.compile(r' ?([^=]+)=("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^" ]*+)|.+', re.DOTALL)
+"""One pair, or all the rest of a text that goes on otherwise: then both groups are empty."""
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 _CONTAINER = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -37,11 +38,11 @@ def _pairs(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
     fields, malformed = [], []
     for row, text in enumerate(texts):
         pairs = _PAIR.findall(text)
-        if sum([len(key) + len(value) for key, value in pairs]) + 2 * len(pairs) - 1 != len(text):
-            malformed.append(row)
         record = dict(pairs)
         if len(record) != len(pairs):
             record = dict(reversed(pairs))
+        if record.pop("", None) is not None:
+            malformed.append(row)
         fields.append(record)
     return fields, malformed
 
@@ -55,19 +56,20 @@ def _component(record: dict[str, str]) -> str | None:
     return Component.RUNTIME_GO if source.startswith(_KATA_SOURCES) else None
 
 
-def copy_keys(texts: Sequence[str], times: Sequence[str | None]) -> list[int | None]:
+def copy_keys(texts: Sequence[str], times: Sequence[str | None], components: Sequence[str | None]) -> list[int | None]:
     """Make the key that copies of one record share: its text, with the time's trailing zeros trimmed.
 
     Args:
         texts: Whole lines.
         times: Their times as written, unquoted.
+        components: Who wrote them; only the shim writes copies.
 
     Returns:
-        64-bit numbers; None where a line states no time.
+        64-bit numbers; None where a line states no time or has no copies.
     """
     keys: list[int | None] = []
-    for text, time in zip(texts, times, strict=True):
-        if time is None:
+    for text, time, component in zip(texts, times, components, strict=True):
+        if time is None or component is not Component.RUNTIME_GO:
             keys.append(None)
             continue
         trimmed = time[:-1].rstrip("0").rstrip(".") if "." in time and time.endswith("Z") else time
@@ -110,14 +112,15 @@ def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
     times = [unquote_go(record.pop("time", "")) or None for record in fields]
     levels = [LOGRUS.get(record.pop("level", "")) for record in fields]
     bodies = [unquote_go(record.pop("msg", "")) for record in fields]
+    components = [_component(record) for record in fields]
     columns: dict[str, list[Any]] = {
         "time": times,
         "severity_number": levels,
         "body": bodies,
-        "component": [_component(record) for record in fields],
+        "component": components,
         "subsystem": [record.pop("subsystem", None) for record in fields],
         "pid": [record.pop("pid", None) for record in fields],
-        "copy_key": copy_keys(texts, times),
+        "copy_key": copy_keys(texts, times, components),
         **_identities(fields),
     }
     inner = _inner(fields, bodies)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kata_audit.parse.dialects.base import Dialect, Inner, Scan
-from kata_audit.parse.frames.journal_json import load_object
+from kata_audit.parse.frames.journal_json import load_once_named
 from kata_audit.parse.texts import journal_text
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import SLOG
@@ -26,7 +26,7 @@ def _load(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
     records: list[dict[str, str]] = []
     malformed = []
     for row, text in enumerate(texts):
-        fields = load_object(text.strip().encode("utf-8", "surrogatepass"))
+        fields = load_once_named(text.strip().encode("utf-8", "surrogatepass"))
         if fields is None or "msg" not in fields or "level" not in fields:
             malformed.append(row)
             records.append({})

@@ -4,7 +4,6 @@ Source: systemd, "Journal JSON Format".
 """
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -31,8 +30,8 @@ def _load_slowly(text: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def load_object(text: bytes) -> dict[str, Any] | None:
-    """Load one JSON object of text fields.
+def load_once_named(text: bytes) -> dict[str, Any] | None:
+    """Load one JSON object whose writer is not trusted to name each field once.
 
     A name in a compact object follows `{` or `,`; an unescaped `,"` cannot stand inside a string unless a string ends in a
     comma. So one count tells nearly always that no name comes twice, and the rest is looked at slowly.
@@ -43,17 +42,16 @@ def load_object(text: bytes) -> dict[str, Any] | None:
     Returns:
         The fields, or None where `text` is no JSON object or says one name twice.
     """
-    try:
-        fields = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return _load_slowly(text)
-    if not isinstance(fields, dict):
-        return None
-    if text.count(b',"') + 1 != len(fields) or b', "' in text:
+    fields = load_object(text)
+    if fields is not None and (text.count(b',"') + 1 != len(fields) or b', "' in text):
         return _load_slowly(text)
     return fields
 
 
-def load_objects(raws: Sequence[bytes]) -> list[dict[str, Any] | None]:
-    """Load one object per frame, in order; see `load_object()`."""
-    return [load_object(raw) for raw in raws]
+def load_object(text: bytes) -> dict[str, Any] | None:
+    """Load one JSON object; None where `text` is none. Of a name that comes twice the last counts."""
+    try:
+        fields = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _load_slowly(text)
+    return fields if isinstance(fields, dict) else None
