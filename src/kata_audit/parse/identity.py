@@ -10,24 +10,33 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from kata_audit.parse.texts import unquote_go
+
 _ID = r"[0-9a-f]{64}"
 _NAME = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
 _UID = r"[0-9a-zA-Z-]{1,64}"
-_POD_2 = rf'name:"(?P<pod>{_NAME})" +uid:"(?P<uid>{_UID})" +namespace:"(?P<namespace>{_NAME})"(?: +attempt:\d+)?'
+_QUOTED = r"\"(?:[^\"\\]|\\.)*+\""
+_POD_2 = rf"name:(?P<pod>{_QUOTED}) +uid:(?P<uid>{_QUOTED}) +namespace:(?P<namespace>{_QUOTED})(?: +attempt:\d+)?"
 _POD_1 = (
     rf"&PodSandboxMetadata\{{Name:(?P<pod1>{_NAME}),Uid:(?P<uid1>{_UID}),Namespace:(?P<namespace1>{_NAME}),Attempt:\d+,\}}"
 )
 _RUN_POD = re.compile(rf'RunPodSandbox for (?:{_POD_2}|{_POD_1})(?:,? returns sandbox id "(?P<sandbox>{_ID})")?')
+_RUN_POD_ERROR = re.compile(
+    r"(?:rpc error: code = \w+ desc = )?failed to (?:start|create|setup network for) sandbox (?:container task )?"
+    rf'"(?P<sandbox>{_ID})": '
+)
 _CREATE = re.compile(
     rf'CreateContainer within sandbox "(?P<sandbox>{_ID})" for (?:container )?'
-    rf'(?:name:"(?P<name>{_NAME})"(?: +attempt:\d+)?|&ContainerMetadata\{{Name:(?P<name1>{_NAME}),Attempt:\d+,\}})'
+    rf"(?:name:(?P<name>{_QUOTED})(?: +attempt:\d+)?|&ContainerMetadata\{{Name:(?P<name1>{_NAME}),Attempt:\d+,\}})"
     rf'(?:,? returns container id "(?P<container>{_ID})")?'
 )
+_CONNECT = re.compile(rf"connecting to shim (?P<container>{_ID})\Z")
 _ON_CONTAINER = re.compile(rf'(?:Start|Stop|Remove)Container for "(?P<container>{_ID})"|Exec(?:Sync)? for "(?P<exec>{_ID})"')
 _ON_SANDBOX = re.compile(
     rf'(?:Stop|Remove)PodSandbox for "(?P<sandbox>{_ID})"|Forcibly stopping sandbox "(?P<forced>{_ID})"'
 )
 _CRI_STARTS = (
+    "connecting to shim ",
     "RunPodSandbox for",
     "CreateContainer within",
     "StartContainer for",
@@ -74,38 +83,46 @@ def _named(match: re.Match[str], **columns: str) -> dict[str, str]:
     for group, column in columns.items():
         value = match[group]
         if value is not None:
-            found[column] = value
+            found[column] = unquote_go(value)
     return found
 
 
-def read_cri(body: str) -> dict[str, str]:
+def read_cri(body: str, error: str = "") -> dict[str, str]:
     """Read what one of containerd's CRI messages states; nothing where it is none.
+
+    Args:
+        body: The message.
+        error: The record's `error`: a failed RunPodSandbox names its sandbox only there, in front of what the shim says.
 
     Example:
         >>> read_cri('StartContainer for "' + "ab" * 32 + '"')["container_id"][:4]
         'abab'
     """
     if match := _RUN_POD.match(body):
-        return _named(
+        stated = _named(
             match,
             pod="k8s_pod", uid="k8s_pod_uid", namespace="k8s_namespace",
             pod1="k8s_pod", uid1="k8s_pod_uid", namespace1="k8s_namespace", sandbox="sandbox_id",
         )  # fmt: skip
+        failed = _RUN_POD_ERROR.match(error) if body.endswith(" failed, error") else None
+        return {**stated, "sandbox_id": failed["sandbox"]} if failed else stated
     if match := _CREATE.match(body):
         return _named(match, sandbox="sandbox_id", name="k8s_container", name1="k8s_container", container="container_id")
     if match := _ON_CONTAINER.match(body):
         return _named(match, container="container_id", exec="container_id")
+    if match := _CONNECT.match(body):
+        return _named(match, container="container_id")
     match = _ON_SANDBOX.match(body)
     return _named(match, sandbox="sandbox_id", forced="sandbox_id") if match else {}
 
 
-def from_cri(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
+def from_cri(bodies: Sequence[str | None], attributes: Sequence[dict[str, str] | None], rows: Sequence[int]) -> Stated:
     """Read containerd's CRI messages among `rows`."""
     found = Stated([], [])
     for row in rows:
         body = bodies[row]
         if body and body.startswith(_CRI_STARTS):
-            stated = read_cri(body)
+            stated = read_cri(body, (attributes[row] or {}).get("error", ""))
             if stated:
                 found.rows.append(row)
                 found.identities.append(stated)

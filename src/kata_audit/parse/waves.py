@@ -158,7 +158,7 @@ def _state_identities(draft: Draft, texts: Texts) -> None:
     host = [row for row, origin in enumerate(origins) if origin is Origin.HOST]
     sandboxes = draft.column("sandbox_id")
     for basis, stated in (
-        ("cri", identity.from_cri(bodies, host)),
+        ("cri", identity.from_cri(bodies, draft.attributes, host)),
         ("dump", identity.from_dumps(bodies, host)),
         ("cgroup", identity.from_cgroups(texts.cgroups)),
     ):

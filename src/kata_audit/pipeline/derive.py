@@ -1,0 +1,75 @@
+"""From evidence to records ready to seal: parse, and group by stream.
+
+The one place that says what "derived" means: ingest seals with it, and `verify --deep` derives again with it and compares.
+"""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kata_audit.parse.mask import mask
+from kata_audit.parse.split import Held, finish, split
+from kata_audit.parse.waves import DERIVE_VERSION, parse
+from kata_audit.receivers.base import Receiver
+from kata_audit.schema.record import EvidenceRows, RecordRows
+from kata_audit.schema.source import Chunk
+from kata_audit.store.writer import Batch
+
+__all__ = ["DERIVE_VERSION", "batches", "derive", "evidence_of", "records_of"]
+
+
+def derive(evidence: EvidenceRows) -> RecordRows:
+    """Derive records from evidence: pure, one row per row, in order (L2).
+
+    Args:
+        evidence: Rows of `EVIDENCE_SCHEMA`, masked.
+
+    Returns:
+        Rows of `RECORD_SCHEMA`; `batch` and `index` are null.
+    """
+    return parse(evidence)
+
+
+def batches(records: RecordRows) -> Iterator[Batch]:
+    """Group the records of one cut by stream, in seq order within each.
+
+    Args:
+        records: Rows of `RECORD_SCHEMA` in seq order.
+
+    Returns:
+        One batch per (tenant, retention class) that occurs, one at a time, so that only one copy is held.
+    """
+    tenants = records.column("tenant")
+    classes = records.column("class").cast(pa.string())
+    streams = pa.table({"tenant": tenants, "class": classes}).group_by(["tenant", "class"], use_threads=False).aggregate([])
+    for stream in sorted(streams.to_pylist(), key=lambda one: (one["tenant"], one["class"])):
+        chosen = pc.and_(pc.equal(tenants, stream["tenant"]), pc.equal(classes, stream["class"]))
+        yield Batch(stream["tenant"], stream["class"], records.filter(chosen))
+
+
+def evidence_of(receiver: Receiver, *, start: int, key: bytes | None) -> Iterator[EvidenceRows]:
+    """Cut and mask everything that a receiver gives, a chunk at a time.
+
+    Args:
+        receiver: Whose stream to read.
+        start: The byte of the stream to begin at; a record begins there.
+        key: Key of the fingerprints in masks; None leaves them out.
+
+    Returns:
+        Rows of `EVIDENCE_SCHEMA` with null `seq`, masked, in order (L1).
+    """
+    held = Held(offset=start)
+    last: Chunk | None = None
+    for chunk in receiver.receive(start):
+        held, rows = split(held, chunk)
+        last = chunk
+        if rows.num_rows:
+            yield mask(rows, key)[0]
+    if last is not None and (rest := finish(held, last)).num_rows:
+        yield mask(rest, key)[0]
+
+
+def records_of(receiver: Receiver, *, key: bytes | None) -> Iterator[RecordRows]:
+    """Read a receiver's stream to records without a store: stateless, `seq` is null."""
+    return (derive(rows) for rows in evidence_of(receiver, start=0, key=key))

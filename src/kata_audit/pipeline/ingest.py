@@ -1,0 +1,137 @@
+"""Ingest: receive, split, mask, append, acknowledge; then derive and seal. Nothing here decides anything else.
+
+Everything before `append` returns may be lost in a crash and is read again; everything after is the store's promise. A
+receiver is acknowledged only behind that line (law L4), and a stream that was taken before goes on behind its last durable
+record.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pyarrow.compute as pc
+
+from kata_audit.clock import Clock
+from kata_audit.pipeline.derive import DERIVE_VERSION, batches, derive, evidence_of
+from kata_audit.receivers.base import Receiver
+from kata_audit.schema.cursor import Cursor, parse_cursor
+from kata_audit.schema.record import EvidenceRows
+from kata_audit.store.writer import Writer
+
+_NS = 1_000_000_000
+
+
+class CutPolicy(NamedTuple):
+    """When the next cut closes: records, bytes of `raw`, or seconds since the last one, whichever comes first.
+
+    The bytes bound the memory of a seal: a cut's evidence, its derived columns and one batch's copy are held at once.
+    """
+
+    max_records: int = 65_536
+    max_bytes: int = 32 << 20
+    max_age_secs: float = 5.0
+
+
+class Taken(NamedTuple):
+    """What became of one stream.
+
+    `records` were appended now; `resumed_at` is the byte it was resumed at, 0 for a new stream; `nothing_new` tells that
+    the whole stream was known.
+    """
+
+    stream: str
+    records: int
+    raw_bytes: int
+    resumed_at: int
+
+    @property
+    def nothing_new(self) -> bool:
+        """Whether every byte of the stream was in the store already."""
+        return self.records == 0 and self.resumed_at > 0
+
+
+class Sealer:
+    """Seals cuts of a writer as its policy says.
+
+    Args:
+        writer: The store's one writer.
+        policy: When cuts close.
+        clock: For the age of a cut.
+        after_seal: Called after each sealed cut: the place for tending the store.
+    """
+
+    def __init__(self, writer: Writer, policy: CutPolicy, clock: Clock, after_seal: Callable[[], None]) -> None:
+        self._writer = writer
+        self._policy = policy
+        self._clock = clock
+        self._after_seal = after_seal
+        self._waiting = writer.next_seq - writer.sealed_to
+        self._waiting_bytes = 0
+        self._since_ns = clock.now_ns()
+
+    def appended(self, rows: EvidenceRows) -> None:
+        """Count what was appended and seal what is due."""
+        self._waiting += rows.num_rows
+        self._waiting_bytes += int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
+        full = self._waiting >= self._policy.max_records or self._waiting_bytes >= self._policy.max_bytes
+        old = self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS
+        if full or old:
+            self.seal_all()
+
+    def seal_all(self) -> None:
+        """Seal every acknowledged record."""
+        while (
+            found := self._writer.unsealed(max_rows=self._policy.max_records, max_bytes=self._policy.max_bytes)
+        ) is not None:
+            cut, evidence = found
+            self._writer.seal(cut, list(batches(derive(evidence))), derive=DERIVE_VERSION, states={})
+            del evidence, found
+            self._after_seal()
+        self._waiting = self._waiting_bytes = 0
+        self._since_ns = self._clock.now_ns()
+
+
+def take(receiver: Receiver, writer: Writer, sealer: Sealer, *, key: bytes) -> Iterator[Taken]:
+    """Take one stream into the store.
+
+    Args:
+        receiver: Whose stream to take.
+        writer: The store's one writer.
+        sealer: Seals what is due.
+        key: Key of the fingerprints in masks.
+
+    Returns:
+        How far it is, after each durable group and at the end.
+
+    Raises:
+        ReceiverError: The input failed; what was durable stays.
+        StoreError: The store failed; nothing more was promised.
+    """
+    known = writer.last_cursors().get(receiver.stream)
+    start = 0 if known is None else known.end if known.line is None else known.line
+    behind = known.end if known is not None else 0
+    taken = Taken(receiver.stream, 0, 0, behind)
+    for evidence in evidence_of(receiver, start=start, key=key):
+        rows = _behind(evidence, behind) if start != behind else evidence
+        if not rows.num_rows:
+            continue
+        writer.append(rows)
+        last = parse_cursor(rows.column("cursor")[-1].as_py())
+        assert last is not None
+        receiver.acknowledge(last)
+        taken = taken._replace(records=taken.records + rows.num_rows, raw_bytes=taken.raw_bytes + last.end - behind)
+        behind = last.end
+        sealer.appended(rows)
+        yield taken
+    yield taken
+
+
+def _behind(rows: EvidenceRows, offset: int) -> EvidenceRows:
+    """Leave out the pieces of a line that were durable before."""
+    ends = [_end(cursor) for cursor in rows.column("cursor").to_pylist()]
+    first = next((index for index, end in enumerate(ends) if end > offset), len(ends))
+    return rows.slice(first)
+
+
+def _end(text: str) -> int:
+    cursor = parse_cursor(text)
+    return cursor.end if isinstance(cursor, Cursor) else 0

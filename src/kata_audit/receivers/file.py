@@ -1,0 +1,133 @@
+"""Files: plain, gzip or zstd, read once from beginning to end, and known again when they come back.
+
+A file is the same as before when device, inode and the keyed hash of its first frame are the same: so a file that was
+rotated away, replaced or cut is another one, and a file that has grown goes on where it was left.
+"""
+
+import gzip
+import io
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from kata_audit.clock import Clock
+from kata_audit.errors import InputMissingError, ReceiverError
+from kata_audit.receivers.sniff import sniff_transport
+from kata_audit.schema.cursor import Cursor
+from kata_audit.schema.source import Chunk, Source, Transport
+
+CHUNK_BYTES = 4 << 20
+"""One group commit: what is read, masked and made durable together (DESIGN section 3)."""
+_HEAD_BYTES = 64 * 1024
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+STDIN = "-"
+
+
+class Place(NamedTuple):
+    """What the configuration says of an input: its node, its tenant, and the transport where it is declared."""
+
+    node: str
+    tenant: str
+    transport: Transport | None
+
+
+def _open_bytes(path: str) -> IO[bytes]:
+    """Open an input for reading, or say what is wrong with it."""
+    if path == STDIN:
+        return sys.stdin.buffer
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise InputMissingError("the input does not exist", where=path, hint="check the name; `-` reads stdin") from error
+    except OSError as error:
+        raise ReceiverError(f"the input cannot be opened: {error.strerror}", where=path) from error
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputMissingError("the input is a directory, not a file", where=path, hint="name the files in it")
+    return os.fdopen(descriptor, "rb")
+
+
+def _decompressed(source: IO[bytes]) -> IO[bytes]:
+    """Put the decompressor that the first bytes ask for over a stream."""
+    buffered = source if isinstance(source, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", source))
+    magic = buffered.peek(4)[:4]
+    if magic.startswith(_GZIP_MAGIC):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=buffered, mode="rb"))
+    if magic == _ZSTD_MAGIC:
+        return cast("IO[bytes]", pa.CompressedInputStream(pa.PythonFile(buffered, mode="r"), "zstd"))
+    return buffered
+
+
+class FileReceiver:
+    """Reads one file, or stdin for `-`.
+
+    Args:
+        path: The file as the user named it.
+        place: Whose it is.
+        clock: For `observed_ns`.
+        key: Key of the hash that tells files apart; without a store any constant will do.
+
+    Raises:
+        InputMissingError: There is no such file.
+        ReceiverError: It cannot be read.
+    """
+
+    def __init__(self, path: str, place: Place, *, clock: Clock, key: bytes) -> None:
+        self._path = path
+        self._clock = clock
+        self._raw = _open_bytes(path)
+        self._data = _decompressed(self._raw)
+        self._head = self._read(_HEAD_BYTES)
+        transport = place.transport or sniff_transport(self._head)
+        name = "stdin" if path == STDIN else "file"
+        self.source = Source(name, place.node, place.tenant, transport)
+        self.declared = place.transport is not None
+        self.stream = self._stream(key)
+
+    def _stream(self, key: bytes) -> str:
+        """Name the stream: path, device, inode and first frame; stdin is another stream each time."""
+        first = blake2b(self._head.partition(b"\n")[0], digest_size=8, key=key[:64]).hexdigest()
+        if self._path == STDIN:
+            return f"stdin?{self._clock.now_ns()}-0-{first}"
+        status = os.fstat(self._raw.fileno())
+        return f"{quote(str(Path(self._path).absolute()), safe='/')}?{status.st_dev}-{status.st_ino}-{first}"
+
+    def _read(self, size: int) -> bytes:
+        """Read up to `size` bytes; fewer only at the end."""
+        parts: list[bytes] = []
+        missing = size
+        try:
+            while missing and (part := self._data.read(missing)):
+                parts.append(part)
+                missing -= len(part)
+        except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+            raise ReceiverError("the input is damaged or cannot be read further", where=self._path) from error
+        return b"".join(parts)
+
+    def receive(self, start: int) -> Iterator[Chunk]:
+        """Give the file's chunks from byte `start` of its decompressed content; see `Receiver`."""
+        offset = 0
+        data = self._head + self._read(CHUNK_BYTES - len(self._head))
+        while data:
+            fresh = max(start - offset, 0)
+            if fresh < len(data):
+                yield Chunk(self.source, self.stream, offset + fresh, data[fresh:], self._clock.now_ns())
+            offset += len(data)
+            data = self._read(CHUNK_BYTES)
+
+    def acknowledge(self, _cursor: Cursor) -> None:
+        """Do nothing: a file forgets nothing."""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._path != STDIN:
+            self._raw.close()
