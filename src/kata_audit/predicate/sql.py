@@ -1,0 +1,109 @@
+"""Print a condition as SQL of DuckDB with parameters: no value of a user ever stands in the text.
+
+Identifiers come from the fixed list of `fields.py`. SQL's null is kept from mattering: a bare condition that is null is not
+selected, and `Not` prints as `IS NOT TRUE`, so that the printed text is two-valued like the tree.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from kata_audit.predicate.fields import ATTRIBUTE, FIELDS, Kind, fit, kind_of
+from kata_audit.predicate.pattern import prefix_of, regex_of, regex_of_text
+from kata_audit.predicate.tree import And, Compare, Everything, Match, Not, OneOf, Or, Predicate, Present, Text
+
+Parameter: TypeAlias = str | int | list[str]
+
+INLINE_VALUES = 100
+"""Up to so many values are parameters of their own, by which row groups are skipped; more become one list parameter."""
+
+_RAW = (
+    "coalesce(try(decode(raw)), decode(unhex(replace(regexp_replace(regexp_replace("
+    r"hex(raw), '(..)', '\1 ', 'g'), '[89A-F]. ', 'EFBFBD ', 'g'), ' ', ''))))"
+)
+"""The text of `raw`: UTF-8, or each byte above 127 as U+FFFD. The spaces keep pairs of hex digits apart."""
+
+
+class Sql(NamedTuple):
+    """A piece of SQL and its parameters in order."""
+
+    text: str
+    parameters: tuple[Parameter, ...] = ()
+
+
+def print_sql(where: Predicate) -> Sql:
+    """Print a condition.
+
+    Args:
+        where: The condition; its fields must be of the fixed list.
+
+    Returns:
+        A boolean expression over the columns of `RECORD_SCHEMA`, `?` for each parameter. It may be null where the condition
+        is false.
+
+    Raises:
+        KeyError: A field is not of the list.
+
+    Example:
+        >>> print_sql(OneOf("k8s_pod", frozenset({"api"})))
+        Sql(text='("k8s_pod" IN (?))', parameters=('api',))
+    """
+    if isinstance(where, And | Or):
+        parts = [print_sql(part) for part in where.parts]
+        if not parts:
+            return Sql("true" if isinstance(where, And) else "false")
+        word = " AND " if isinstance(where, And) else " OR "
+        return Sql("(" + word.join(part.text for part in parts) + ")", sum((part.parameters for part in parts), ()))
+    if isinstance(where, Not):
+        text, parameters = print_sql(where.part)
+        return Sql(f"({text} IS NOT TRUE)", parameters)
+    if isinstance(where, Everything):
+        return Sql("true")
+    if isinstance(where, Text):
+        pattern = regex_of_text(where.needle)
+        return Sql(f'(regexp_matches("body", ?) OR regexp_matches({_RAW}, ?))', (pattern, pattern))
+    return _field_leaf(where)
+
+
+def _field_leaf(where: Compare | OneOf | Present | Match) -> Sql:
+    value = _operand(where.field)
+    if isinstance(where, Present):
+        return Sql(f"({value.text} IS NOT NULL)", value.parameters)
+    if isinstance(where, Match):
+        return _match(where, value)
+    if isinstance(where, OneOf):
+        values = sorted(where.values)
+        if not values:
+            return Sql("false")
+        if len(values) > INLINE_VALUES:
+            return Sql(f"({value.text} IN (SELECT unnest(?::VARCHAR[])))", (*value.parameters, values))
+        return Sql(f"({value.text} IN ({', '.join('?' * len(values))}))", (*value.parameters, *values))
+    fitted = fit(where)
+    if not isinstance(fitted, Compare):
+        return print_sql(fitted)
+    return Sql(f"({value.text} {where.op} {_placeholder(where.field)})", (*value.parameters, where.value))
+
+
+def _match(where: Match, value: Sql) -> Sql:
+    fits = Sql(f"regexp_matches({value.text}, ?)", (*value.parameters, regex_of(where)))
+    prefix = prefix_of(where)
+    if not prefix or where.field.startswith(ATTRIBUTE) or kind_of(where.field) is Kind.BYTES:
+        return Sql(f"({fits.text})", fits.parameters)
+    return Sql(f"({value.text} >= ? AND {fits.text})", (*value.parameters, prefix, *fits.parameters))
+
+
+def _operand(field: str) -> Sql:
+    if field.startswith(ATTRIBUTE):
+        return Sql("map_extract_value(attributes, ?)", (field.removeprefix(ATTRIBUTE),))
+    if FIELDS[field] is Kind.BYTES:
+        return Sql(_RAW)
+    return Sql(f'"{field}"')
+
+
+def _placeholder(field: str) -> str:
+    kind = kind_of(field)
+    if kind is Kind.TIME:
+        return "make_timestamp_ns(?)::TIMESTAMPTZ_NS"
+    return "?::UBIGINT" if field in _UNSIGNED else "?"
+
+
+_UNSIGNED = frozenset({"seq", "copy_key", "batch"})
+"""64-bit columns: a parameter of their own type keeps row groups skippable."""

@@ -1,0 +1,154 @@
+"""The condition tree: what a query, a rule or a control asks of a record, as data.
+
+One tree has one meaning, evaluated on rows by `rows.py` and printed to SQL by `sql.py`; a property test holds the two
+together. Logic is two-valued: a condition on a field that a record does not state is false, and `Not` of it is true.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+Value: TypeAlias = str | int
+"""A text, or a number; a time is a number of nanoseconds since the Unix epoch."""
+
+
+class Op(StrEnum):
+    """How a field is compared. `NE` asks for a stated value that differs; use `Not` to include what is not stated."""
+
+    EQ = "="
+    NE = "!="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+
+
+class Syntax(StrEnum):
+    """How a pattern is read."""
+
+    WILDCARD = "wildcard"
+    """`*` is any run of characters, `?` any one; the whole value must fit."""
+    REGEX = "regex"
+    """RE2, found anywhere in the value; `.` is any character but a line end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """Every record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A field compared with a value. Texts compare exactly and order by their UTF-8 bytes."""
+
+    field: str
+    op: Op
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A text field is one of some values. No values: no record."""
+
+    field: str
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The record states the field."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The needle stands in `body` or in `raw`; the letters A to Z fit both their cases."""
+
+    needle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A text field fits a pattern; case counts."""
+
+    field: str
+    pattern: str
+    syntax: Syntax
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All parts hold; true without parts."""
+
+    parts: tuple["Predicate", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Some part holds; false without parts."""
+
+    parts: tuple["Predicate", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: "Predicate"
+
+
+Leaf: TypeAlias = Everything | Compare | OneOf | Present | Text | Match
+Predicate: TypeAlias = Leaf | And | Or | Not
+
+NOTHING = Or(())
+"""No record."""
+
+
+def all_of(*parts: Predicate) -> Predicate:
+    """Join conditions with And, leaving out what says nothing.
+
+    Example:
+        >>> all_of(Everything(), Present("body"))
+        Present(field='body')
+    """
+    kept = tuple(part for part in parts if part != Everything())
+    if not kept:
+        return Everything()
+    return kept[0] if len(kept) == 1 else And(kept)
+
+
+def any_of(*parts: Predicate) -> Predicate:
+    """Join conditions with Or, leaving out what never holds.
+
+    Example:
+        >>> any_of(NOTHING, Present("body"))
+        Present(field='body')
+    """
+    kept = tuple(part for part in parts if part != NOTHING and not (isinstance(part, OneOf) and not part.values))
+    return kept[0] if len(kept) == 1 else Or(kept)
+
+
+def replace_leaves(where: Predicate, change: Callable[[Leaf], Predicate]) -> Predicate:
+    """Rebuild a tree with each leaf put through `change`."""
+    if isinstance(where, And):
+        return And(tuple(replace_leaves(part, change) for part in where.parts))
+    if isinstance(where, Or):
+        return Or(tuple(replace_leaves(part, change) for part in where.parts))
+    if isinstance(where, Not):
+        return Not(replace_leaves(where.part, change))
+    return change(where)
+
+
+def fields_of(where: Predicate) -> Iterator[str]:
+    """Name every field that a tree asks of, `attributes.<key>` in full; a text search asks of `body` and `raw`."""
+    if isinstance(where, And | Or):
+        for part in where.parts:
+            yield from fields_of(part)
+    elif isinstance(where, Not):
+        yield from fields_of(where.part)
+    elif isinstance(where, Text):
+        yield from ("body", "raw")
+    elif not isinstance(where, Everything):
+        yield where.field
