@@ -1,0 +1,291 @@
+"""The configuration file: TOML to frozen values, and every mistake at once with its place.
+
+Only what the product uses can be set. A key that nobody reads is a mistake, because a typing error must not silently turn a
+setting off.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from kata_audit.errors import ConfigError, InputMissingError, Problem
+from kata_audit.schema.source import Transport
+
+_SYNTAX_PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
+_KEY = re.compile(r"""[ \t]*(?:([A-Za-z0-9_-]+)|"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)')[ \t]*(\.?)""")
+_SPACE = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_VALUE_PART = re.compile(
+    r"\"{3}(?:[^\\]|\\.)*?\"{3,5}|'{3}.*?'{3,5}|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|#[^\n]*|[\[\]{}]|\n|[^\"'#\[\]{}\n]+",
+    re.DOTALL,
+)
+Place = tuple[str | int, ...]
+"""Keys from the top to a value; a number counts the tables of a list."""
+_MOST_SECONDS = 3600
+_MOST_RECORDS = 65_536
+"""A cut is never larger (DESIGN section 3), so that one log entry holds it."""
+_MOST_BYTES = 64 * 1024 * 1024
+DEFAULT_TENANT = "default"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,252}")
+"""What a node or tenant may be called: it stands in records and in paths of queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """When a cut is closed: whichever limit is reached first. A cut is never later than `max_age_secs`."""
+
+    max_age_secs: float = 5.0
+    """Seconds that an acknowledged record waits at most to be sealed: search and timeline lag by as much."""
+    max_records: int = _MOST_RECORDS
+    """Records of one cut: one million records are sixteen cuts."""
+    max_bytes: int = 32 * 1024 * 1024
+    """Bytes of one cut, so that sealing it fits in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileInput:
+    """One file to take in, `[[file]]`."""
+
+    path: Path
+    """The file; a relative path starts at the configuration file."""
+    transport: Transport | None = None
+    """Envelope of its records, and so who wrote them; left out, journal and CRI files say it themselves, others are bare."""
+    tenant: str | None = None
+    """Whose records they are; left out, the tenant of the whole configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration."""
+
+    store: Path | None = None
+    """Directory of the store; `--store` and `KATA_AUDIT_STORE` win."""
+    node: str | None = None
+    """`<cluster>/<node name>` of the machine whose logs these are; left out, `local/<host name>`."""
+    tenant: str = DEFAULT_TENANT
+    """Whose records they are."""
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    """When a cut is closed, `[batch]`."""
+    file: tuple[FileInput, ...] = ()
+    """Files to take in, `[[file]]` each."""
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its values; what it does not set has its default.
+
+    Raises:
+        InputMissingError: It cannot be read.
+        ConfigError: It has mistakes; all of them are listed with path, line and column.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise InputMissingError(f"The configuration cannot be read: {error.strerror}.", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("The configuration is not UTF-8.", where=str(path)) from error
+    return parse_config(text, name=str(path), folder=path.parent)
+
+
+def parse_config(text: str, *, name: str, folder: Path = Path()) -> Config:
+    """Read the text of a configuration; `name` is what problems call it, relative paths start at `folder`.
+
+    Raises:
+        ConfigError: All mistakes with `name:line:column`; a broken syntax hides the mistakes behind it.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong([_syntax_problem(str(error), text, name)], name) from error
+    reader = _Reader(name, find_places(text), folder)
+    config = reader.table(Config, data, ())
+    if reader.problems:
+        raise _wrong(sorted(reader.problems, key=_place_order), name)
+    assert isinstance(config, Config)
+    return config
+
+
+def find_places(text: str) -> dict[Place, tuple[int, int]]:
+    """Find where each key of a valid TOML text stands, as line and column from 1. Keys of inline tables are left out."""
+    places: dict[Place, tuple[int, int]] = {}
+    counts: dict[Place, int] = {}
+    table: Place = ()
+    at = _skip_space(text, 0)
+    while at < len(text):
+        place = (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        if text[at] == "[":
+            is_list = text.startswith("[[", at)
+            keys, at = _keys(text, at + 1 + is_list)
+            table = (*_numbered(keys[:-1], counts), keys[-1])
+            if is_list:
+                counts[table] = counts.get(table, -1) + 1
+                places.setdefault(table, place)
+            table = _numbered((keys[-1],), counts, table[:-1])
+            places[table] = place
+            at = text.index("]", at) + 1 + is_list
+        else:
+            keys, at = _keys(text, at)
+            places[*table, *keys] = place
+            at = _value_end(text, at + 1)
+        at = _skip_space(text, at)
+    return places
+
+
+def _skip_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _keys(text: str, at: int) -> tuple[tuple[str, ...], int]:
+    """Read a dotted key."""
+    keys: list[str] = []
+    while found := _KEY.match(text, at):
+        at = found.end()
+        keys.append(next(part for part in found.groups()[:3] if part is not None))
+        if not found[4]:
+            break
+    return tuple(keys), at
+
+
+def _numbered(keys: tuple[str, ...], counts: Mapping[Place, int], before: Place = ()) -> Place:
+    """Put the number of the newest table behind each key that names a list of tables."""
+    for key in keys:
+        before = (*before, key)
+        if before in counts:
+            before = (*before, counts[before])
+    return before
+
+
+def _value_end(text: str, at: int) -> int:
+    """Find the end of a value: the line end that stands in no string and no bracket."""
+    depth = 0
+    while found := _VALUE_PART.match(text, at):
+        part = found.group()
+        if part == "\n" and depth == 0:
+            break
+        depth += (part in {"[", "{"}) - (part in {"]", "}"})
+        at = found.end()
+    return at
+
+
+def _wrong(problems: list[Problem], name: str) -> ConfigError:
+    count = "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    return ConfigError(f"The configuration has {count}.", problems=problems, where=name)
+
+
+def _place_order(problem: Problem) -> tuple[int, ...]:
+    return tuple(int(part) for part in problem.where.split(":")[-2:])
+
+
+def _syntax_problem(message: str, text: str, name: str) -> Problem:
+    found = _SYNTAX_PLACE.fullmatch(message)
+    what = (found["what"] if found else message).replace("\n", " ")
+    line = int(found["line"]) if found and found["line"] else text.count("\n") + 1
+    column = int(found["column"]) if found and found["column"] else 1
+    return Problem(f"{name}:{line}:{column}", f"not TOML: {what}")
+
+
+class _Reader:
+    """Reads tables into dataclasses and collects what is wrong."""
+
+    def __init__(self, name: str, places: Mapping[Place, tuple[int, int]], folder: Path) -> None:
+        self.problems: list[Problem] = []
+        self._name, self._places, self._folder = name, places, folder
+
+    def table(self, kind: type[Any], data: Mapping[str, Any], at: Place) -> Any:
+        """Read one table; None when something in it is wrong."""
+        before = len(self.problems)
+        known: dict[str, Field[Any]] = {item.name: item for item in fields(kind)}
+        for key in data.keys() - known.keys():
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+            self._problem((*at, key), f"unknown key `{key}`; {hint}")
+        for item in known.values():
+            if item.name not in data and item.default is MISSING and item.default_factory is MISSING:
+                self._problem(at, f"`{item.name}` is missing")
+        values = {key: self._value(kind, key, data[key], (*at, key)) for key in known if key in data}
+        return kind(**values) if len(self.problems) == before else None
+
+    def _value(self, kind: type[Any], key: str, value: Any, at: Place) -> Any:
+        try:
+            if kind is Config and key == "batch":
+                return self.table(BatchLimits, _expect(value, dict, "a table `[batch]`"), at)
+            if kind is Config and key == "file":
+                tables = _expect(value, list, "a list of tables `[[file]]`")
+                each = [_expect(one, dict, "a list of tables `[[file]]`") for one in tables]
+                return tuple(self.table(FileInput, one, (*at, place)) for place, one in enumerate(each))
+            read = _READERS[key](value)
+        except _ExpectedError as error:
+            return self._problem(at, f"`{key}` must be {error}")
+        return self._folder / read.expanduser() if isinstance(read, Path) else read
+
+    def _problem(self, at: Place, message: str) -> None:
+        known = next((at[:end] for end in range(len(at), 0, -1) if at[:end] in self._places), None)
+        line, column = self._places[known] if known else (1, 1)
+        self.problems.append(Problem(f"{self._name}:{line}:{column}", message))
+
+
+class _ExpectedError(Exception):
+    """A value is not what its key takes; the text says what would be."""
+
+
+def _expect(value: Any, kind: type[Any], what: str) -> Any:
+    if not isinstance(value, kind):
+        raise _ExpectedError(what)
+    return value
+
+
+def _read_path(value: Any) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise _ExpectedError("a path in quotes")
+    return Path(value)
+
+
+def _read_name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise _ExpectedError("a name of letters, digits and `._/-`, at most 253 long")
+    return value
+
+
+def _read_transport(value: Any) -> Transport:
+    names = [str(transport) for transport in Transport]
+    if value in names:
+        return Transport(value)
+    near = difflib.get_close_matches(str(value), names, n=1)
+    raise _ExpectedError(f"a transport; did you mean `{near[0]}`?" if near else f"a transport: {', '.join(names)}")
+
+
+def _read_seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST_SECONDS:
+        raise _ExpectedError(f"a number of seconds over 0, at most {_MOST_SECONDS}")
+    return float(value)
+
+
+def _read_count(most: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise _ExpectedError(f"a whole number from 1 to {most}")
+        return value
+
+    return read
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "store": _read_path,
+    "path": _read_path,
+    "node": _read_name,
+    "tenant": _read_name,
+    "transport": _read_transport,
+    "max_age_secs": _read_seconds,
+    "max_records": _read_count(_MOST_RECORDS),
+    "max_bytes": _read_count(_MOST_BYTES),
+}
+"""How the value of each key is read; a key means the same wherever it stands."""
