@@ -15,7 +15,8 @@ EXIT_CODES = {
     3: "The evidence does not verify.",
     4: "The store, or an input that is missing.",
     5: "The outside world.",
-    70: "A defect of ours.",
+    70: "A defect of ours; `--debug` prints where.",
+    130: "Interrupted; what was acknowledged is kept.",
 }
 """Every exit code of the command and its meaning; the families of errors use those from 2 on."""
 
