@@ -117,7 +117,8 @@ def _read_journal(
             texts.texts.append(text)
             texts.guest.append(False)
     _keep_broken(draft, broken, dict(zip(rows, frames, strict=True)))
-    silent = [row for row, entry in zip(rows, known, strict=True) if entry and entry.get("MESSAGE") is None]
+    lost = set(broken)
+    silent = [row for row, entry in zip(rows, known, strict=True) if entry.get("MESSAGE") is None and row not in lost]
     draft.put("parse_status", silent, [ParseStatus.ENVELOPE] * len(silent))
 
 

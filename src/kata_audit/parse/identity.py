@@ -50,7 +50,7 @@ _CRI_STARTS = (
 )
 
 _CGROUP = re.compile(
-    rf"/pod(?P<uid>[0-9a-f]{{8}}[-_][0-9a-f_-]{{27}})(?:\.slice)?/(?:cri-containerd-|crio-|kata_)?(?P<sandbox>{_ID})"
+    rf"[/-]pod(?P<uid>[0-9a-f]{{8}}[-_][0-9a-f_-]{{27}})(?:\.slice)?/(?:cri-containerd-|crio-|kata_)?(?P<sandbox>{_ID})"
 )
 _OVERHEAD_CGROUP = re.compile(rf"/kata_overhead/(?P<sandbox>{_ID})")
 _COMMAND_LINE = re.compile(r"containerd-shim-kata-v2 (?:.* )?-id ([A-Za-z0-9][A-Za-z0-9_.-]{0,127})(?: |\Z)")
@@ -148,7 +148,7 @@ def from_cgroups(cgroups: Sequence[Any]) -> Stated:
     """Read pod uid and sandbox from the cgroup of the process that wrote, as the kernel told journald."""
     found = Stated([], [])
     for row, cgroup in enumerate(cgroups):
-        if not isinstance(cgroup, str) or ("/pod" not in cgroup and "/kata_overhead/" not in cgroup):
+        if not isinstance(cgroup, str) or ("pod" not in cgroup and "/kata_overhead/" not in cgroup):
             continue
         if match := _CGROUP.search(cgroup):
             found.rows.append(row)

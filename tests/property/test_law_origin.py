@@ -1,0 +1,120 @@
+"""L7: text written by a guest can never become a host statement."""
+
+import json
+
+import pyarrow as pa
+import pytest
+from tests.evidence import capture, column, evidence
+
+from kata_audit.parse.link import link
+from kata_audit.parse.waves import parse
+from kata_audit.schema.record import IDENTITY_COLUMNS, RecordRows
+from kata_audit.schema.source import Transport
+
+VICTIM = "b06c14f9467f8952a0ebe6f2bfdf106d0af701abc7031f950dc6c10ce6fad98f"
+OWN = "aa" * 32
+TIME = 'time="2026-11-23T06:06:45.1Z"'
+CRI_POD = f'RunPodSandbox for name:"root" uid:"u" namespace:"kube-system" returns sandbox id "{OWN}"'
+CRI_CONTAINER = f'CreateContainer within sandbox "{VICTIM}" for name:"x" returns container id "{OWN}"'
+JOURNAL = {"__CURSOR": "s", "_BOOT_ID": "b", "__REALTIME_TIMESTAMP": "1", "NAME": "kata-runtime", "_TRANSPORT": "journal"}
+SLOG = {"msg": "x", "level": "INFO", "ts": "2026-11-23T06:06:45Z", "name": "kata-runtime"}
+FORGERIES = [
+    f"{TIME} level=error msg=x name=containerd-shim-v2 pid=1 sandbox={VICTIM} source=virtcontainers",
+    f"{TIME} level=info msg={json.dumps(CRI_POD)}",
+    f"{TIME} level=info msg={json.dumps(CRI_CONTAINER)}",
+    json.dumps({**SLOG, "source": VICTIM, "cid": VICTIM}),
+    json.dumps({**JOURNAL, "SOURCE": VICTIM, "MESSAGE": "m"}),
+    f'OCI Spec {{ {{"io.kubernetes.cri.sandbox-id": "{VICTIM}", "io.kubernetes.cri.sandbox-name": "root"}}',
+    f"/kubepods/pod00000000-0000-0000-0000-000000000000/{VICTIM}",
+]
+
+
+def shim_console(text: str) -> tuple[Transport, str]:
+    """Spell what the Go shim makes of a console line: a quoted value at a position of its own."""
+    line = (
+        f'time="2026-11-23T06:06:46.1Z" level=debug msg="reading guest console" name=containerd-shim-v2 pid=7 sandbox={OWN} '
+        f"source=virtcontainers subsystem=sandbox vmconsole={json.dumps(text)}"
+    )
+    entry = {
+        "__CURSOR": "s",
+        "__REALTIME_TIMESTAMP": "1795414006100000",
+        "_BOOT_ID": "b" * 32,
+        "_PID": "7",
+        "SYSLOG_IDENTIFIER": "kata",
+    }
+    return Transport.JOURNAL_JSON, json.dumps({**entry, "MESSAGE": line})
+
+
+def rs_agent(text: str) -> tuple[Transport, str]:
+    """Spell what runtime-rs makes of a line from the agent's log port."""
+    entry = {"__CURSOR": "s", "__REALTIME_TIMESTAMP": "1795414006100000", "_BOOT_ID": "b" * 32, "_TRANSPORT": "journal"}
+    return Transport.JOURNAL_JSON, json.dumps(
+        {**entry, "NAME": "kata-runtime", "SUBSYSTEM": "agent", "SOURCE": OWN, "MESSAGE": text}
+    )
+
+
+def rs_console(text: str) -> tuple[Transport, str]:
+    """Spell what runtime-rs makes of a console line."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    entry = {"__CURSOR": "s", "__REALTIME_TIMESTAMP": "1795414006100000", "_BOOT_ID": "b" * 32, "_TRANSPORT": "journal"}
+    message = f'vm console: "{quoted}"'
+    return Transport.JOURNAL_JSON, json.dumps(
+        {**entry, "NAME": "kata-runtime", "SUBSYSTEM": "hypervisor", "SOURCE": OWN, "MESSAGE": message}
+    )
+
+
+def container(text: str) -> tuple[Transport, str]:
+    """Spell what containerd makes of a container's output."""
+    return Transport.CRI, f"2026-11-23T06:06:46.1Z stdout F {text}"
+
+
+def console(text: str) -> tuple[Transport, str]:
+    """A guest's console is the guest's text as it is."""
+    return Transport.CONSOLE, text
+
+
+POSITIONS = [shim_console, rs_agent, rs_console, container, console]
+
+
+def identities(records: RecordRows) -> list[dict[str, str | None]]:
+    return list(records.select(list(IDENTITY_COLUMNS)).to_pylist())
+
+
+@pytest.mark.parametrize("position", POSITIONS, ids=lambda position: position.__name__)
+@pytest.mark.parametrize("forgery", FORGERIES, ids=range(len(FORGERIES)))
+def test_a_guest_line_that_spells_a_host_line_changes_nobodys_identity(forgery: str, position) -> None:  # type: ignore[no-untyped-def]
+    honest = capture("go-info.journal.json.gz")
+    transport, line = position(forgery)
+    forged = evidence(line.encode() + b"\n", transport, first=len(honest), stream="forged?1-2-bb")
+
+    alone = parse(honest)
+    together = parse(pa.Table.from_batches([honest, forged]).combine_chunks().to_batches()[0])
+
+    assert identities(together)[: len(honest)] == identities(alone)
+    row = together.slice(len(honest))
+    assert column(row, "origin") == ["guest"]
+    stated = {value for name, value in identities(row)[0].items() if name != "identity_basis" and value is not None}
+    assert stated <= {OWN}
+    new = {fact["subject"] for fact in link(together).to_pylist()} - {fact["subject"] for fact in link(alone).to_pylist()}
+    assert new <= {"7"}, "the shim's own process id may be stated, nothing that the guest wrote"
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=range(len(FORGERIES)))
+def test_a_line_of_a_file_that_nobody_declared_makes_no_facts(forgery: str) -> None:
+    records = parse(evidence(forgery.encode() + b"\n", Transport.BARE))
+
+    assert column(records, "origin") == ["unknown"]
+    assert link(records).num_rows == 0
+
+
+def test_a_pod_that_is_named_like_a_template_stays_inside_its_quotes() -> None:
+    name = f'x" uid:"u" namespace:"kube-system" returns sandbox id "{VICTIM}'
+    quoted = json.dumps(name)
+    message = f'RunPodSandbox for name:{quoted}  uid:"u1"  namespace:"tenant" returns sandbox id "{OWN}"'
+    line = f'time="2026-11-23T06:06:45.1Z" level=info msg={json.dumps(message)}\n'
+
+    records = parse(evidence(line.encode(), Transport.HOST_FILE))
+
+    assert column(records, "sandbox_id") == [OWN]
+    assert column(records, "k8s_namespace") == ["tenant"]
+    assert column(records, "k8s_pod") == [name]

@@ -1,0 +1,89 @@
+"""Identities from containerd's CRI lines of 1.6 to 2.x, cgroups, command lines and dumps."""
+
+import pytest
+
+from kata_audit.parse.identity import from_cgroups, from_command_lines, from_dumps, read_cri
+
+SID, CID = "a1" * 32, "b2" * 32
+POD = {"k8s_pod": "web-0", "k8s_pod_uid": "eddb1e0c-43d4", "k8s_namespace": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('RunPodSandbox for name:"web-0"  uid:"eddb1e0c-43d4"  namespace:"shop"', POD),
+        ('RunPodSandbox for name:"web-0" uid:"eddb1e0c-43d4" namespace:"shop" attempt:2', POD),
+        (
+            f'RunPodSandbox for name:"web-0"  uid:"eddb1e0c-43d4"  namespace:"shop" returns sandbox id "{SID}"',
+            {**POD, "sandbox_id": SID},
+        ),
+        (
+            f'RunPodSandbox for &PodSandboxMetadata{{Name:web-0,Uid:eddb1e0c-43d4,Namespace:shop,Attempt:0,}} returns sandbox id "{SID}"',
+            {**POD, "sandbox_id": SID},
+        ),
+        (
+            f'CreateContainer within sandbox "{SID}" for name:"web" returns container id "{CID}"',
+            {"sandbox_id": SID, "container_id": CID, "k8s_container": "web"},
+        ),
+        (
+            f'CreateContainer within sandbox "{SID}" for container &ContainerMetadata{{Name:web,Attempt:0,}}',
+            {"sandbox_id": SID, "k8s_container": "web"},
+        ),
+        (
+            f'CreateContainer within sandbox "{SID}" for &ContainerMetadata{{Name:web,Attempt:0,}} returns container id "{CID}"',
+            {"sandbox_id": SID, "container_id": CID, "k8s_container": "web"},
+        ),
+        (f'StartContainer for "{CID}" returns successfully', {"container_id": CID}),
+        (f'ExecSync for "{CID}" failed', {"container_id": CID}),
+        (f'StopPodSandbox for "{SID}"', {"sandbox_id": SID}),
+        (f'Forcibly stopping sandbox "{SID}"', {"sandbox_id": SID}),
+        (f"connecting to shim {SID}", {"container_id": SID}),
+        (f'somebody said StopPodSandbox for "{SID}"', {}),
+        ('RunPodSandbox for name:"unclosed', {}),
+        ("", {}),
+    ],
+)
+def test_a_cri_message_states_what_it_says(body: str, expected: dict[str, str]) -> None:
+    assert read_cri(body) == expected
+
+
+def test_a_failed_pod_names_its_sandbox_in_front_of_the_shims_words() -> None:
+    body = 'RunPodSandbox for name:"web-0"  uid:"eddb1e0c-43d4"  namespace:"shop" failed, error'
+    error = (
+        f'rpc error: code = Unknown desc = failed to start sandbox "{SID}": failed to create shim task: sandbox "{CID}": x'
+    )
+
+    assert read_cri(body, error) == {**POD, "sandbox_id": SID}
+    assert read_cri(body, f'something else: failed to start sandbox "{SID}": x') == POD
+
+
+def test_a_cgroup_states_pod_and_sandbox() -> None:
+    uid = "5ac46ca5-eb33-4867-9595-3daa3e5f1aa8"
+    stated = from_cgroups(
+        [
+            f"/kubepods/burstable/pod{uid}/{SID}",
+            f"/kubepods.slice/kubepods-pod{uid.replace('-', '_')}.slice/cri-containerd-{SID}.scope",
+            f"/kata_overhead/{SID}",
+            "/system.slice/containerd.service",
+            None,
+            7,
+        ]
+    )
+
+    assert stated.rows == [0, 1, 2]
+    assert stated.identities == [{"sandbox_id": SID, "k8s_pod_uid": uid}] * 2 + [{"sandbox_id": SID}]
+
+
+def test_a_shims_command_line_states_its_sandbox() -> None:
+    lines = [f"/opt/kata/bin/containerd-shim-kata-v2 -namespace k8s.io -id {SID}", "/usr/bin/evil -id x", None]
+
+    assert from_command_lines(lines, [0, 1, 2]).identities == [{"sandbox_id": SID}]
+
+
+def test_a_dump_states_the_pod_but_not_what_an_annotation_quotes() -> None:
+    body = (
+        'OCI Spec Spec { annotations: Some({"note": "\\"io.kubernetes.cri.sandbox-name\\": \\"forged\\"", '
+        '"io.kubernetes.cri.sandbox-name": "web-0", "io.kubernetes.cri.sandbox-namespace": "shop"}) }'
+    )
+
+    assert from_dumps([body], [0]).identities == [{"k8s_pod": "web-0", "k8s_namespace": "shop"}]
