@@ -1,0 +1,69 @@
+"""Log entries: small JSON objects in one canonical spelling, so that the same content has the same leaf.
+
+Keys sorted, no white space, text as UTF-8, no floats: RFC 8785 restricted to what needs no rounding.
+"""
+
+import json
+from typing import Any
+
+from kata_audit.errors import VerificationError
+from kata_audit.tlog.tiles import MAX_ENTRY_BYTES
+
+_MAX_DEPTH = 16
+_MAX_INTEGER = (1 << 64) - 1
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuse values that have no canonical spelling."""
+    if depth > _MAX_DEPTH:
+        raise VerificationError(f"a log entry is nested deeper than {_MAX_DEPTH}")
+    if value is None or isinstance(value, (bool, str)):
+        return
+    if isinstance(value, int):
+        if abs(value) > _MAX_INTEGER:
+            raise VerificationError("a log entry holds a number beyond 64 bits")
+        return
+    if isinstance(value, list):
+        for item in value:
+            _check(item, depth + 1)
+        return
+    if not isinstance(value, dict) or not all(isinstance(key, str) and key.isascii() for key in value):
+        raise VerificationError("a log entry holds a value that is neither text, number, list nor object")
+    for item in value.values():
+        _check(item, depth + 1)
+
+
+def encode_entry(entry: dict[str, Any]) -> bytes:
+    """Spell an entry canonically.
+
+    Raises:
+        VerificationError: It holds what cannot be spelled, or is longer than 65,535 bytes.
+
+    Example:
+        >>> encode_entry({"t": "cut", "from": 0})
+        b'{"from":0,"t":"cut"}'
+    """
+    _check(entry, 0)
+    try:
+        data = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise VerificationError("a log entry holds a lone surrogate") from error
+    if len(data) > MAX_ENTRY_BYTES:
+        raise VerificationError(f"a log entry has at most {MAX_ENTRY_BYTES} bytes, not {len(data)}")
+    return data
+
+
+def decode_entry(data: bytes) -> dict[str, Any]:
+    """Read an entry in its canonical spelling.
+
+    Raises:
+        VerificationError: It is no object, or spelled in any other way.
+    """
+    try:
+        entry = json.loads(data)
+        canonical = encode_entry(entry) if isinstance(entry, dict) else None
+    except (ValueError, RecursionError, VerificationError) as error:
+        raise VerificationError("a log entry is not canonical JSON") from error
+    if canonical != data or not isinstance(entry.get("t"), str):
+        raise VerificationError("a log entry is not canonical JSON with a type")
+    return dict(entry)
