@@ -83,7 +83,7 @@ class Sealer:
             found := self._writer.unsealed(max_rows=self._policy.max_records, max_bytes=self._policy.max_bytes)
         ) is not None:
             cut, evidence = found
-            self._writer.seal(cut, list(batches(derive(evidence))), derive=DERIVE_VERSION, states={})
+            self._writer.seal(cut, batches(derive(evidence)), derive=DERIVE_VERSION, states={})
             del evidence, found
             self._after_seal()
         self._waiting = self._waiting_bytes = 0
