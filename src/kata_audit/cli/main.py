@@ -144,3 +144,7 @@ def _defect(defect: Exception, *, debug: bool) -> int:
     else:
         say("  next: run it again as `kata-audit --debug …` and report what it prints.")
     return DEFECT
+
+
+if __name__ == "__main__":
+    main()

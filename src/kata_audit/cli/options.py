@@ -1,15 +1,19 @@
 """Options that several commands share, and the defaults behind them."""
 
+import difflib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kata_audit.cli.times import Time
 from kata_audit.errors import InputMissingError
+
+if TYPE_CHECKING:
+    from kata_audit.config import Config
 
 STORE_VARIABLE = "KATA_AUDIT_STORE"
 """Environment variable that names the store."""
@@ -34,10 +38,26 @@ def default_config() -> Path:
     return Path(home) / "kata-audit" / "config.toml"
 
 
+def configured() -> "Config":
+    """Read the configuration: the file that `$KATA_AUDIT_CONFIG` names, else the one at its usual place, else none.
+
+    Raises:
+        InputMissingError: The named file cannot be read.
+        ConfigError: It has mistakes.
+    """
+    from kata_audit.config import Config, load_config
+
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return load_config(Path(named))
+    return load_config(default_config()) if default_config().is_file() else Config()
+
+
 def _chosen_store(context: click.Context, _: click.Parameter, value: Path | None) -> Path:
-    """Take the command's own `--store`, else the one before the command or `$KATA_AUDIT_STORE`, else the default."""
-    before = context.find_root().params.get("store")
-    return value or (Path(before) if before else default_store())
+    """Take the command's own `--store`, else the one before the command or `$KATA_AUDIT_STORE`, else the configured one."""
+    if context.resilient_parsing:
+        return Path()
+    return value or context.find_root().params.get("store") or configured().store or default_store()
 
 
 def store_option(function: Any) -> Any:
@@ -79,14 +99,42 @@ def example(*lines: str) -> Callable[[Any], Any]:
     return decorate
 
 
-def require_file(path: Path) -> Path:
-    """Return a path that names a readable thing which is no directory.
+def columns_option(function: Any) -> Any:
+    """Add `--columns`; its value is the names in order, or None."""
+    return click.option("--columns", callback=_known_columns, metavar="A,B,…", help="Only these columns, in this order.")(
+        function
+    )
+
+
+def _known_columns(_context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Read names of columns, and name every one that does not exist."""
+    if value is None:
+        return None
+    from kata_audit.schema.record import RECORD_SCHEMA
+
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    unknown = [name for name in names if name not in RECORD_SCHEMA.names]
+    if unknown or not names:
+        near = difflib.get_close_matches(unknown[0], RECORD_SCHEMA.names, n=1) if unknown else []
+        hint = f"; did you mean `{near[0]}`?" if near else "; `kata-audit schema` lists them."
+        raise click.BadParameter(
+            f"no column {', '.join(f'`{name}`' for name in unknown) or 'is named'}{hint}", param=parameter
+        )
+    return names
+
+
+def missing_inputs(paths: Iterable[str]) -> None:
+    """See that every input is there and is no directory, before anything is done.
 
     Raises:
-        InputMissingError: It does not exist, or is a directory.
+        InputMissingError: Names all that are not.
     """
-    if path.is_dir():
-        raise InputMissingError("A directory was named where a file is read.", where=str(path), hint="Name the files in it.")
-    if not path.exists():
-        raise InputMissingError("The file does not exist.", where=str(path))
-    return path
+    listed = list(paths)
+    absent = [path for path in listed if not Path(path).exists()]
+    folders = [path for path in listed if Path(path).is_dir()]
+    if absent:
+        raise InputMissingError("An input does not exist.", where=", ".join(absent), hint="Check the name; `-` reads stdin.")
+    if folders:
+        raise InputMissingError(
+            "An input is a directory, not a file.", where=", ".join(folders), hint="Name the files in it."
+        )

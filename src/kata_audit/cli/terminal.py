@@ -86,7 +86,7 @@ def fit(text: str, width: int) -> str:
         if used > width - 1:
             break
         kept.append(character)
-    return "".join(kept).rstrip() + "…"
+    return "".join(kept).rstrip(" …") + "…"
 
 
 def pad(text: str, width: int) -> str:

@@ -25,7 +25,7 @@ def rfc3339(ns: int, *, digits: int = 9) -> str:
 
     Example:
         >>> rfc3339(1_795_000_000_123_456_789, digits=3)
-        '2026-11-18T10:26:40.123Z'
+        '2026-11-18T11:06:40.123Z'
     """
     seconds, rest = divmod(ns, _NS)
     try:

@@ -39,6 +39,8 @@ SILENCE_NS = 30_000_000_000
 """Longest time without a record that is not worth a word: a running sandbox that logs at info is often quiet that long."""
 _WINDOW = 512
 """Moments kept open for copies: both copies of a record carry one time, and this many records of one time are rare."""
+_DETAILS = ("error", "err", "reason", "exit-code", "exit_code", "signal", "count")
+"""Attributes that say how it went: without them an error's body often says nothing."""
 _LOSSES = (
     re.compile(r"slog-async: logger dropped messages"),
     re.compile(r"Suppressed (?P<count>\d+) messages from"),
@@ -63,6 +65,7 @@ class Moment(NamedTuple):
     origin: str
     component: str
     body: str
+    details: tuple[tuple[str, str], ...]
     event_name: str | None
     sandbox_id: str | None
     container_id: str | None
@@ -168,23 +171,27 @@ def tell(
     before: int | None = None
     told: Moment | None = None
     for moment in _without_copies(moment for rows in batches for moment, _ in _moments(rows)):
-        quiet = before is not None and moment.timestamp_ns - before > silence_ns
-        if told is not None and (quiet or not _is_repeat(told, moment)) and (keep is None or keep(moment) or quiet):
-            yield told
-            told = None
-        if quiet and before is not None:
+        if before is not None and moment.timestamp_ns - before > silence_ns:
+            if told is not None:
+                yield told
+                told = None
             yield Silence(before, moment.timestamp_ns)
         before = max(before or 0, moment.timestamp_ns)
         if keep is not None and not keep(moment):
             continue
-        told = moment if told is None else _folded(told, moment)
+        if told is not None and _is_repeat(told, moment):
+            told = _folded(told, moment)
+            continue
+        if told is not None:
+            yield told
+        told = moment
     if told is not None:
         yield told
 
 
 def _is_repeat(told: Moment, moment: Moment) -> bool:
     """Whether a moment says the same again."""
-    same = ("origin", "component", "severity", "body", "sandbox_id", "container_id")
+    same = ("origin", "component", "severity", "body", "details", "sandbox_id", "container_id")
     return all(getattr(told, name) == getattr(moment, name) for name in same)
 
 
@@ -223,6 +230,7 @@ def _moments(rows: RecordRows) -> Iterator[tuple[Moment, Mapping[str, Any]]]:
                 origin=row["origin"] or str(Origin.UNKNOWN),
                 component=row["component"] or "other",
                 body=body,
+                details=_details(row["attributes"]),
                 event_name=row["event_name"],
                 sandbox_id=row["sandbox_id"],
                 container_id=row["container_id"],
@@ -238,6 +246,13 @@ def _moments(rows: RecordRows) -> Iterator[tuple[Moment, Mapping[str, Any]]]:
 
 def _values(column: Any) -> list[Any]:
     return list((column.cast("int64") if str(column.type).startswith("timestamp") else column).to_pylist())
+
+
+def _details(attributes: Any) -> tuple[tuple[str, str], ...]:
+    if not attributes:
+        return ()
+    stated = dict(attributes)
+    return tuple((name, stated[name]) for name in _DETAILS if stated.get(name))
 
 
 def _lost(body: str, attributes: Any) -> int | None:

@@ -1,0 +1,102 @@
+"""`kata-audit parse`."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kata_audit.cli.inputs import input_options, inputs_of
+from kata_audit.cli.options import columns_option, example
+from kata_audit.cli.output import FORMATS, csv_lines, json_lines, output_option, write_lines, write_rows
+from kata_audit.cli.terminal import table
+
+if TYPE_CHECKING:
+    from kata_audit.receivers.file import Place
+
+_STATUSES = ("parsed", "envelope", "plain", "malformed", "fragment")
+_TALLY = ("source", "transport", "records", "understood", *_STATUSES, "masked")
+_DEFAULT = click.core.ParameterSource.DEFAULT
+
+
+@click.command("parse")
+@input_options
+@columns_option
+@click.option("--stats", is_flag=True, help="Print how much of each source was understood, and no records.")
+@output_option("jsonl", FORMATS)
+@example("parse node.json", "parse --stats node.json containerd.log", "parse -o text - < console.log")
+def command(
+    *,
+    files: tuple[str, ...],
+    transport: str | None,
+    node: str | None,
+    tenant: str | None,
+    columns: tuple[str, ...] | None,
+    form: str,
+    stats: bool,
+) -> None:
+    """Print any Kata log as one record per frame.
+
+    Reads FILEs, or stdin: plain, gzip or zstd; the journal as JSON or in export form, CRI logs, and bare lines of every
+    component. A line that nobody understands is a record too. Nothing is stored, and no record has a number.
+    """
+    places = inputs_of(files, transport, node, tenant).places()
+    if stats:
+        _write_stats(
+            _tallies(places), "text" if click.get_current_context().get_parameter_source("form") is _DEFAULT else form
+        )
+        return
+    write_rows(_records(places), form, columns or _columns(form))
+
+
+def _columns(form: str) -> tuple[str, ...]:
+    from kata_audit.schema.record import RECORD_SCHEMA
+
+    return ("timestamp", "severity_text", "origin", "component", "body") if form == "text" else tuple(RECORD_SCHEMA.names)
+
+
+def _records(places: "list[tuple[str, Place]]") -> Iterator[Any]:
+    """Read every input to records."""
+    from kata_audit.pipeline.derive import records_of
+    from kata_audit.wiring import file_receiver
+
+    for path, place in places:
+        with closing(file_receiver(path, place)) as receiver:
+            yield from records_of(receiver, key=None)
+
+
+def _tallies(places: "list[tuple[str, Place]]") -> Iterator[dict[str, Any]]:
+    """Count what was understood of each input."""
+    import pyarrow.compute as pc
+
+    from kata_audit.pipeline.derive import records_of
+    from kata_audit.wiring import file_receiver
+
+    for path, place in places:
+        counts: Counter[str] = Counter()
+        masked = 0
+        with closing(file_receiver(path, place)) as receiver:
+            for rows in records_of(receiver, key=None):
+                counts.update(rows.column("parse_status").to_pylist())
+                masked += pc.sum(rows.column("mask_count")).as_py() or 0
+        total = counts.total()
+        understood = f"{100 * (counts['parsed'] + counts['fragment']) / total:.1f}%" if total else "-"
+        statuses = {status: counts[status] for status in _STATUSES}
+        yield {
+            "source": path,
+            "transport": str(receiver.source.transport),
+            "records": total,
+            "understood": understood,
+            **statuses,
+            "masked": masked,
+        }
+
+
+def _write_stats(tallies: Iterable[dict[str, Any]], form: str) -> None:
+    if form == "text":
+        write_lines(table(_TALLY, ([str(row[name]) for name in _TALLY] for row in tallies), width=0))
+    elif form == "csv":
+        write_lines(csv_lines(tallies, _TALLY))
+    else:
+        write_lines(json_lines(tallies, form))

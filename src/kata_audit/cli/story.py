@@ -1,0 +1,181 @@
+"""How a story looks: a head, then a line for each moment, in two lanes.
+
+What the host wrote stands in the left lane; what a guest wrote stands indented behind a broken line and a `»`, because it
+is a claim. Every text goes through `terminal.show`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from kata_audit.cli.terminal import fit, pad, paint, show, width_of
+from kata_audit.cli.times import rfc3339, span
+from kata_audit.pipeline.timeline import Moment, Silence, Summary
+from kata_audit.schema.severity import DEBUG, ERROR, INFO, TEXT_OF, WARN
+from kata_audit.schema.source import Origin
+
+_NARROW = 80
+"""Columns under which levels are one letter and components are short."""
+_DAY_NS = 86_400_000_000_000
+_SHORT_NS = 1_000_000
+_LEVELS = ((ERROR, "red"), (WARN, "yellow"), (INFO, None))
+_SHORT = {
+    "runtime-go": "shim-go",
+    "runtime-rs": "shim-rs",
+    "guest-kernel": "kernel",
+    "containerd": "ctrd",
+    "cloud-hypervisor": "clh",
+    "guest-components": "guest",
+    "kube-apiserver": "api",
+    "firecracker": "fc",
+    "dragonball": "db",
+    "stratovirt": "sv",
+    "host-kernel": "hostk",
+    "kata-monitor": "monitor",
+    "kata-deploy": "deploy",
+}
+_ID_CHARACTERS = 12
+_LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+_TIMES = "\u00d7"
+
+
+class Look(NamedTuple):
+    """What the picture is drawn on. A width of 0 cuts nothing."""
+
+    width: int
+    coloured: bool
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether columns are few."""
+        return 0 < self.width < _NARROW
+
+    def paint(self, text: str, colour: str | None) -> str:
+        """Colour a shown text where colour may be sent."""
+        return paint(text, colour, coloured=self.coloured)
+
+
+def head(name: str, summary: Summary, look: Look) -> Iterator[str]:
+    """Say whose story it is, over which time, of which layers, and what is known to be missing."""
+    pairs = [("Pod", _pod(name, summary)), ("Sandbox", _most(summary, "sandbox_id", 4))]
+    if summary.first_ns is not None and summary.last_ns is not None:
+        length = span(summary.last_ns - summary.first_ns)
+        pairs.append(("Time", f"{rfc3339(summary.first_ns, digits=3)} to {rfc3339(summary.last_ns, digits=3)}, {length}"))
+    pairs.append(("Host", _layers(summary, host=True)))
+    pairs.append(("Guest", _layers(summary, host=False)))
+    pairs.extend(("Skew", text) for text in _skews(summary))
+    for label, text in pairs:
+        yield from _wrapped(label, text, look)
+    if summary.losses:
+        count = f"{summary.lost:,} records" if summary.lost else "an unknown number of records"
+        places = "one place" if summary.losses == 1 else f"{summary.losses} places"
+        yield from _wrapped("Missing", f"{count} lost, as declared at {places} below", look, "red")
+    yield ""
+
+
+def story(moments: Iterable[Moment | Silence], look: Look, *, headed: bool = True) -> Iterator[str]:
+    """Draw moments and silences, a line each, with a rule where a day begins; `headed` also over the first."""
+    day = None
+    for moment in moments:
+        start = moment.from_ns if isinstance(moment, Silence) else moment.timestamp_ns
+        if day is None and not headed:
+            day = start // _DAY_NS
+        if day != start // _DAY_NS:
+            day = start // _DAY_NS
+            yield look.paint(f"──── {rfc3339(start)[:10]} UTC " + "─" * (max(look.width, 60) - 20), "dim")
+        yield _silence(moment, look) if isinstance(moment, Silence) else _line(moment, look)
+
+
+def _silence(silence: Silence, look: Look) -> str:
+    return look.paint(pad("", 12) + f" ⋮ silence of {span(silence.to_ns - silence.from_ns)}", "dim")
+
+
+def _line(moment: Moment, look: Look) -> str:
+    """Draw one moment: time, level, lane, component, what it says, and how often."""
+    level = TEXT_OF.get(moment.severity or 0, "-")[: 1 if look.is_narrow else 5]
+    colour = "red" if moment.lost is not None else _colour(moment)
+    component = show(_SHORT.get(moment.component, moment.component) if look.is_narrow else moment.component)
+    lane = "┊ »" if moment.is_claim else "│"
+    left = f"{rfc3339(moment.timestamp_ns, digits=3)[11:23]} {pad(level, 1 if look.is_narrow else 5)} "
+    names = pad(f"{lane} {component}", 11 if look.is_narrow else 17)
+    tail = _tail(moment)
+    room = look.width - width_of(left) - width_of(names) - 2 - width_of(tail) if look.width else 0
+    text = fit(_text(moment), max(room, 8) if look.width else 0)
+    gap = " " * max(room - width_of(text), 0) if tail else ""
+    said = look.paint(text, colour or ("cyan" if moment.is_claim else None))
+    shown = look.paint(left, colour or "dim")
+    end = f"{gap}{look.paint(tail, 'dim')}" if tail else ""
+    return f"{shown}{look.paint(names, 'cyan' if moment.is_claim else 'dim')} {said}{end}".rstrip()
+
+
+def _colour(moment: Moment) -> str | None:
+    if moment.severity is not None and moment.severity <= DEBUG:
+        return "dim"
+    return next((colour for least, colour in _LEVELS if (moment.severity or 0) >= least), None)
+
+
+def _text(moment: Moment) -> str:
+    """Say what the record says: its body, how it went, and which container, where that is another than the sandbox."""
+    parts = [moment.body or "(no text)"]
+    if moment.lost is not None:
+        parts[0] = f"RECORDS LOST{f' ({moment.lost:,})' if moment.lost else ''}: {moment.body}"
+    if moment.container_id and moment.container_id != moment.sandbox_id:
+        parts.append(f"[{moment.container_id[:_ID_CHARACTERS]}]")
+    parts.extend(f"{name}={value}" for name, value in moment.details if moment.lost is None)
+    return _LONG_ID.sub("\\1…", " ".join(parts))
+
+
+def _tail(moment: Moment) -> str:
+    """Say how often: copies with a times sign, equal records behind with a plus."""
+    copies = f" {_TIMES}{moment.copies // (1 + moment.repeats)}" if moment.copies > 1 + moment.repeats else ""
+    if not moment.repeats:
+        return copies
+    length = moment.last_ns - moment.timestamp_ns
+    return f"{copies} +{moment.repeats:,} equal" + (f" in {span(length)}" if length >= _SHORT_NS else "")
+
+
+def _pod(name: str, summary: Summary) -> str:
+    pod = _most(summary, "k8s_pod") or "(no host record names it)"
+    namespace = _most(summary, "k8s_namespace")
+    parts = [f"{namespace}/{pod}" if namespace else pod]
+    parts += [f"uid {uid}" for uid in [_most(summary, "k8s_pod_uid", 2)] if uid]
+    parts += [f"runtime {kind}" for kind in [_most(summary, "runtime_class")] if kind]
+    return ", ".join(parts) if summary.records else name
+
+
+def _most(summary: Summary, column: str, count: int = 1) -> str:
+    """Name the values of a column that are stated most."""
+    stated = summary.named.get(column)
+    if not stated:
+        return ""
+    more = f" and {len(stated) - count} more" if len(stated) > count else ""
+    return ", ".join(value for value, _ in stated.most_common(count)) + more
+
+
+def _layers(summary: Summary, *, host: bool) -> str:
+    layers = [(n, component) for (origin, component), n in summary.layers.items() if (origin == Origin.HOST) == host]
+    said = ", ".join(f"{component} {n:,}" for n, component in sorted(layers, reverse=True))
+    if not host:
+        return f"{said} (claims)" if said else "no records: what happened inside is not visible here"
+    errors = f"; errors {summary.errors:,}" if summary.errors else ""
+    return f"{said or 'no records'}{f'; copies folded {summary.copies:,}' if summary.copies else ''}{errors}"
+
+
+def _skews(summary: Summary) -> Iterator[str]:
+    for sandbox, skew in sorted(summary.skews().items()):
+        side = "behind" if skew.median_ns >= 0 else "ahead of"
+        whose = f"{sandbox[:_ID_CHARACTERS]}: " if len(summary.skews()) > 1 else ""
+        spread = f"{span(skew.least_ns)} to {span(skew.most_ns)}, {skew.records:,} records"
+        yield f"{whose}guest clock {span(abs(skew.median_ns))} {side} the host's ({spread})"
+
+
+def _wrapped(label: str, text: str, look: Look, colour: str | None = None) -> Iterator[str]:
+    """Write a labelled text over as many lines as it needs."""
+    room = look.width - 9 if look.width else len(text) + 1
+    line, first = "", True
+    for word in [*show(text).split(" "), ""]:
+        if word and (not line or width_of(line) + 1 + width_of(word) <= room):
+            line = f"{line} {word}" if line else word
+            continue
+        yield f"{look.paint(pad(label if first else '', 9), 'bold')}{look.paint(line, colour)}"
+        line, first = word, False

@@ -1,0 +1,127 @@
+"""`kata-audit timeline`."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kata_audit.cli.asking import between, scope_of
+from kata_audit.cli.options import columns_option, example, namespace_option, store_option, time_options
+from kata_audit.cli.output import FORMATS, output_option, write_lines, write_rows
+from kata_audit.cli.story import Look, head, story
+from kata_audit.cli.terminal import is_coloured, say, terminal_width
+
+if TYPE_CHECKING:
+    from kata_audit.pipeline.timeline import Moment
+    from kata_audit.predicate.tree import Predicate
+    from kata_audit.store.reader import Scope
+
+_LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
+_POLL_SECONDS = 1.0
+
+
+@click.command("timeline")
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is sealed from now on, until Ctrl-C.")
+@click.option("--severity", type=click.Choice(_LEVELS), default="info", show_default=True, help="From this level on.")
+@click.option("--debug-lines", is_flag=True, help="Debug and trace records too.")
+@click.option("--silence", type=click.FloatRange(min=0, min_open=True), default=30, show_default=True, metavar="SECONDS")
+@click.option("--width", type=click.IntRange(min=0), help="Columns to draw in; 0 cuts nothing; else the terminal's.")
+@time_options
+@columns_option
+@namespace_option
+@store_option
+@output_option(formats=FORMATS)
+@example("timeline default/web-1", "timeline 8d0e4f -f --since '10 min ago'", "timeline web-1 --severity warn -o jsonl")
+def command(
+    *,
+    name: str,
+    severity: str,
+    silence: float,
+    width: int | None,
+    since: int | None,
+    until: int | None,
+    columns: tuple[str, ...] | None,
+    namespaces: tuple[str, ...],
+    store: Path,
+    form: str,
+    follow: bool,
+    debug_lines: bool,
+) -> None:
+    """Tell the story of one pod or sandbox.
+
+    NAME is NAMESPACE/POD, a pod, or the id of a sandbox or container, or its first characters. Records stand in the order of
+    the host's clock. What a guest wrote is a claim, and is marked by `»`. Copies of one record are one line (×2), equal
+    records in a row are one line (+3 equal), and silences and lost records are lines of their own.
+    """
+    from kata_audit.predicate.tree import OneOf, all_of
+    from kata_audit.schema.record import RECORD_SCHEMA
+    from kata_audit.wiring import reading
+
+    scope = scope_of(namespaces)
+    least = 0 if debug_lines else 4 * _LEVELS.index(severity) + 1
+    with reading(store) as reader:
+        sandboxes = frozenset(reader.resolve(scope, name).sandboxes)
+        where = all_of(OneOf("sandbox_id", sandboxes), between(since, until))
+        if form != "text":
+            wanted = columns or tuple(RECORD_SCHEMA.names)
+            write_rows(reader.scan(scope, all_of(where, _at_least(least)), wanted), form, wanted)
+            return
+    look = Look(terminal_width() if width is None else width, is_coloured(sys.stdout))
+    _draw(store, scope, where, name, look, least, int(silence * 1e9), follow=follow)
+
+
+def _at_least(least: int) -> "Predicate":
+    """Ask for a level, or for a record without one."""
+    from kata_audit.predicate.tree import Compare, Everything, Not, Op, Or, Present
+
+    return Or((Compare("severity_number", Op.GE, least), Not(Present("severity_number")))) if least else Everything()
+
+
+def _draw(
+    store: Path, scope: "Scope", where: "Predicate", name: str, look: Look, least: int, silence_ns: int, *, follow: bool
+) -> None:
+    """Draw head and story, then what is sealed later."""
+    from kata_audit.pipeline.timeline import COLUMNS, Summary, tell
+    from kata_audit.wiring import reading
+
+    def keep(moment: "Moment") -> bool:
+        return moment.severity is None or moment.severity >= least or moment.lost is not None
+
+    with reading(store) as reader:
+        sealed, summary = reader.status().sealed_to, Summary()
+        for rows in reader.scan(scope, where, COLUMNS):
+            summary.add(rows)
+        write_lines(head(name, summary, look))
+        write_lines(story(tell(reader.scan(scope, where, COLUMNS), silence_ns=silence_ns, keep=keep), look))
+    if follow:
+        for rows in _followed(store, scope, where, sealed):
+            write_lines(story(tell(rows, silence_ns=silence_ns, keep=keep), look, headed=False))
+
+
+def _followed(store: Path, scope: "Scope", where: "Predicate", sealed: int) -> Iterator[list[Any]]:
+    """Look for newly sealed records every second."""
+    from kata_audit.pipeline.timeline import COLUMNS
+    from kata_audit.predicate.tree import Compare, Op, all_of
+    from kata_audit.wiring import reading
+
+    say("following; Ctrl-C ends it")
+    while _wait():
+        with reading(store) as reader:
+            now = reader.status().sealed_to
+            if now > sealed:
+                new = all_of(where, Compare("seq", Op.GE, sealed))
+                yield list(reader.scan(scope, new, COLUMNS))
+                sealed = now
+
+
+def _wait() -> bool:
+    """Wait for the next look; False when the person has seen enough."""
+    try:
+        time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        return False
+    return True

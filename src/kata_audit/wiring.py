@@ -1,0 +1,67 @@
+"""Where concrete things are named and put together; nobody else does.
+
+Engines are imported inside the functions, so that a command loads only what it uses.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kata_audit.clock import SystemClock
+
+if TYPE_CHECKING:
+    from kata_audit.config import BatchLimits
+    from kata_audit.pipeline.ingest import Sealer
+    from kata_audit.receivers.file import FileReceiver, Place
+    from kata_audit.store.reader import Reader
+    from kata_audit.store.writer import Writer
+
+_NO_STORE_KEY = b"kata-audit without a store"
+"""Tells files apart where no store has a key: nothing of it is kept."""
+
+
+def default_node() -> str:
+    """Name this machine where nobody named it: `local/<host name>`."""
+    return f"local/{socket.gethostname() or 'node'}"
+
+
+def writing(root: Path, *, node: str | None = None, create: bool = True) -> AbstractContextManager["Writer"]:
+    """Open a store as its one writer, by the machine's clock; `node` goes into the name of a new log."""
+    from kata_audit.store.writer import open_writer
+
+    return open_writer(root, clock=SystemClock(), node=node, create=create)
+
+
+@contextmanager
+def reading(root: Path) -> Iterator["Reader"]:
+    """Open a store for reading."""
+    from kata_audit.store.reader import open_reader
+
+    with open_reader(root) as reader:
+        yield reader
+
+
+def fingerprint_key(root: Path, writer: "Writer") -> bytes:
+    """Give the key of the fingerprints of a store that is open for writing."""
+    from kata_audit.store.durable import RealDisk
+    from kata_audit.store.keys import load_or_create
+    from kata_audit.store.layout import Layout
+
+    return load_or_create(RealDisk(), Layout(root), writer.origin).fingerprint_key
+
+
+def file_receiver(path: str, place: "Place", *, key: bytes = _NO_STORE_KEY) -> "FileReceiver":
+    """Open one file, or stdin for `-`, as a receiver."""
+    from kata_audit.receivers.file import FileReceiver
+
+    return FileReceiver(path, place, clock=SystemClock(), key=key)
+
+
+def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":
+    """Make what seals the cuts of a writer."""
+    from kata_audit.pipeline.ingest import CutPolicy, Sealer
+
+    policy = CutPolicy(max_records=limits.max_records, max_bytes=limits.max_bytes, max_age_secs=limits.max_age_secs)
+    return Sealer(writer, policy, SystemClock(), after_seal=lambda: None)

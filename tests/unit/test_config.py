@@ -1,0 +1,126 @@
+"""A configuration is read whole, or refused with every mistake at its place."""
+
+from pathlib import Path
+
+import pytest
+
+from kata_audit.config import BatchLimits, Config, FileInput, find_places, load_config, parse_config
+from kata_audit.errors import ConfigError, InputMissingError
+from kata_audit.schema.source import Transport
+
+WHOLE = """
+# the whole of it
+store = "/srv/trail"
+node = "lab/worker-a"
+tenant = "red"
+
+[batch]
+max_age_secs = 2
+max_records = 1000
+max_bytes = 1_000_000
+
+[[file]]
+path = "node.json"
+
+[[file]]
+path = "/var/log/containerd.log"
+transport = "host-file"
+tenant = "blue"
+"""
+
+
+def problems(text: str) -> list[str]:
+    """Read a text that has mistakes and give them."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, name="c.toml")
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_nothing_set_is_everything_by_default() -> None:
+    """An empty file is a valid configuration."""
+    assert parse_config("", name="c.toml") == Config()
+
+
+def test_everything_set_is_everything_read() -> None:
+    """Each setting ends up in its place; relative paths start at the file's folder."""
+    assert parse_config(WHOLE, name="c.toml", folder=Path("/etc/ka")) == Config(
+        store=Path("/srv/trail"),
+        node="lab/worker-a",
+        tenant="red",
+        batch=BatchLimits(2.0, 1000, 1_000_000),
+        file=(
+            FileInput(Path("/etc/ka/node.json")),
+            FileInput(Path("/var/log/containerd.log"), Transport.HOST_FILE, "blue"),
+        ),
+    )
+
+
+def test_all_mistakes_come_at_once_in_order() -> None:
+    """A person repairs the file once."""
+    found = problems('tenant = 3\nnod = "x"\n[batch]\n  max_age_sec = 1\n[[file]]\ntransport = "x"\n[[file]]\npath = 1\n')
+
+    assert [each.partition(": ")[0] for each in found] == [
+        "c.toml:1:1",
+        "c.toml:2:1",
+        "c.toml:4:3",
+        "c.toml:5:1",
+        "c.toml:6:1",
+        "c.toml:8:1",
+    ]
+    assert "did you mean `node`?" in found[1]
+    assert "did you mean `max_age_secs`?" in found[2]
+    assert "`path` is missing" in found[3]
+    assert "journal-json" in found[4]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "batch = 1",
+        "file = 1",
+        "file = [1]",
+        "[batch]\nmax_records = true",
+        "[batch]\nmax_age_secs = 1e9",
+        'tenant = "a b"',
+        'tenant = ""',
+        'store = ""',
+        "[batch]\nmax_age_secs = nan",
+        "[file]\npath = 'x'",
+    ],
+)
+def test_a_wrong_value_is_one_mistake(line: str) -> None:
+    """Values of the wrong kind, or out of bounds, are refused."""
+    assert len(problems(line)) == 1
+
+
+def test_broken_toml_has_a_place() -> None:
+    """A syntax error says where it is, also at the end of the file."""
+    assert problems("a = 1\nb = = 2\n")[0].startswith("c.toml:2:5: not TOML")
+    assert problems("a = [1\n")[0].startswith("c.toml:")
+
+
+def test_places_are_found_behind_anything() -> None:
+    """Strings over lines, comments, brackets, quoted and dotted keys do not lead the search astray."""
+    text = 'a = """\nx = 1\n[b]\n"""\nc = [ # ]\n  "]", {d = 1},\n]\n"e f".g = 1\n[[h]]\n[h.i]\nj = \'\'\'\n=\'\'\'\n[[h]]\nk=1\n'
+
+    assert find_places(text) == {
+        ("a",): (1, 1),
+        ("c",): (5, 1),
+        ("e f", "g"): (8, 1),
+        ("h",): (9, 1),
+        ("h", 0): (9, 1),
+        ("h", 0, "i"): (10, 1),
+        ("h", 0, "i", "j"): (11, 1),
+        ("h", 1): (13, 1),
+        ("h", 1, "k"): (14, 1),
+    }
+
+
+def test_a_file_that_cannot_be_read_is_missing(tmp_path: Path) -> None:
+    """A directory, or nothing, is no configuration; other bytes than UTF-8 are a mistake."""
+    for path in (tmp_path, tmp_path / "none.toml"):
+        with pytest.raises(InputMissingError):
+            load_config(path)
+    (tmp_path / "c.toml").write_bytes(b"a = '\xff'")
+    with pytest.raises(ConfigError):
+        load_config(tmp_path / "c.toml")
