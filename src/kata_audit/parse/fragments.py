@@ -9,18 +9,11 @@ from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
+from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.record import EvidenceRows
 
 _MAX_JOINED = 4 << 20
 """A longer line is not parsed: its pieces are rows, and that is all that can be said of it."""
-
-
-def _place(cursor: str) -> tuple[str, int, int, int]:
-    """Read a cursor of a piece: stream, offset, length, and where its line begins."""
-    stream, _, place = cursor.rpartition("@")
-    span, _, group = place.partition("~")
-    offset, _, length = span.partition("+")
-    return stream, int(offset), int(length), int(group)
 
 
 def joined_raws(evidence: EvidenceRows) -> tuple[list[bytes | None], list[str | None]]:
@@ -45,9 +38,11 @@ def _join(cursors: Sequence[str], rows: Sequence[int], raws: list[bytes | None],
     """Collect the pieces of each line and put the joined line on its last piece."""
     lines: dict[str, list[tuple[int, int, int]]] = {}
     for cursor, row in zip(cursors, rows, strict=True):
-        stream, offset, length, begin = _place(cursor)
-        groups[row] = f"{stream}@{begin}"
-        lines.setdefault(f"{stream}@{begin}", []).append((offset, length, row))
+        place = parse_cursor(cursor)
+        if place is None or place.line is None:
+            continue
+        groups[row] = f"{place.stream}@{place.line}"
+        lines.setdefault(f"{place.stream}@{place.line}", []).append((place.offset, place.length, row))
     for name, parts in lines.items():
         whole = int(name.rpartition("@")[2]) == parts[0][0] and all(
             offset + length == following for (offset, length, _), (following, _, _) in itertools.pairwise(parts)

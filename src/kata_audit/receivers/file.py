@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple, Self, cast
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -68,7 +68,7 @@ def _decompressed(source: IO[bytes]) -> IO[bytes]:
 
 
 class FileReceiver:
-    """Reads one file, or stdin for `-`.
+    """Reads one file, or stdin for `-`; a context manager that closes it.
 
     Args:
         path: The file as the user named it.
@@ -127,7 +127,9 @@ class FileReceiver:
     def acknowledge(self, _cursor: Cursor) -> None:
         """Do nothing: a file forgets nothing."""
 
-    def close(self) -> None:
-        """Close the file."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._path != STDIN:
             self._raw.close()
