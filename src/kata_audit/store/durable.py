@@ -50,6 +50,10 @@ class Disk(Protocol):
         """Create a directory whose parent exists."""
         ...
 
+    def remove_directory(self, path: Path) -> None:
+        """Remove an empty directory."""
+        ...
+
     def sync_directory(self, path: Path) -> None:
         """Return once the names in a directory are on the disk."""
         ...
@@ -87,6 +91,10 @@ class RealDisk:
         """Create a directory whose parent exists."""
         path.mkdir(mode=mode)
 
+    def remove_directory(self, path: Path) -> None:
+        """Remove an empty directory."""
+        path.rmdir()
+
     def sync_directory(self, path: Path) -> None:
         """Flush a directory's names to the disk."""
         file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -94,6 +102,34 @@ class RealDisk:
             os.fsync(file)
         finally:
             os.close(file)
+
+
+class FsyncError(OSError):
+    """The disk did not confirm what it was told: what it holds is unknown, and whoever writes must stop."""
+
+
+def sync_file(disk: Disk, file: int) -> None:
+    """Return once the file's content is on the disk.
+
+    Raises:
+        FsyncError: The disk did not say so.
+    """
+    try:
+        disk.fsync(file)
+    except OSError as error:
+        raise FsyncError(error.errno, error.strerror) from error
+
+
+def sync_names(disk: Disk, path: Path) -> None:
+    """Return once the names in a directory are on the disk.
+
+    Raises:
+        FsyncError: The disk did not say so.
+    """
+    try:
+        disk.sync_directory(path)
+    except OSError as error:
+        raise FsyncError(error.errno, error.strerror) from error
 
 
 def write_all(disk: Disk, file: int, data: Bytes) -> None:
@@ -137,14 +173,14 @@ def writing(disk: Disk, path: Path) -> Iterator[int]:
     try:
         try:
             yield file
-            disk.fsync(file)
+            sync_file(disk, file)
         finally:
             os.close(file)
         disk.rename(temporary, path)
     except Exception:
         tidy(disk, temporary)
         raise
-    disk.sync_directory(path.parent)
+    sync_names(disk, path.parent)
 
 
 def make_directories(disk: Disk, path: Path, mode: int = 0o750) -> None:
@@ -153,7 +189,7 @@ def make_directories(disk: Disk, path: Path, mode: int = 0o750) -> None:
         return
     make_directories(disk, path.parent, mode)
     disk.make_directory(path, mode)
-    disk.sync_directory(path.parent)
+    sync_names(disk, path.parent)
 
 
 def discard(disk: Disk, path: Path) -> None:
@@ -170,13 +206,14 @@ def tidy(disk: Disk, path: Path) -> None:
         return
 
 
-def explain(error: OSError, *, doing: str, where: Path) -> StoreError:
+def explain(error: OSError, *, doing: str, where: Path, stopped: bool = False) -> StoreError:
     """Turn what the disk said into an error for a person.
 
     Args:
         error: What the disk said.
         doing: The act that failed, as the object of "could not".
         where: The place.
+        stopped: Whether the writer must not go on.
     """
     if error.errno in FULL:
         hint = "Make room on this disk, then run the same command again; nothing that was acknowledged is lost."
@@ -185,15 +222,19 @@ def explain(error: OSError, *, doing: str, where: Path) -> StoreError:
     elif error.errno in (errno.EACCES, errno.EPERM):
         hint = "Let this user write to the store, or name another with --store."
     else:
-        hint = "Check the disk, then open the store again; nothing that was acknowledged is lost."
+        hint = "Check the disk, then run the same command again; nothing that was acknowledged is lost."
     reason = os.strerror(error.errno) if error.errno is not None else type(error).__name__
+    if stopped:
+        return StoreStoppedError(
+            f"The store could not {doing}, and its writer stopped: {reason}.", where=str(where), hint=hint
+        )
     return StoreError(f"The store could not {doing}: {reason}.", where=str(where), hint=hint)
 
 
-def stopped(where: Path) -> StoreStoppedError:
-    """Say that a writer stopped: the disk may or may not hold what it was told to keep."""
+def refuse(where: Path) -> StoreStoppedError:
+    """Say that a writer stopped before: a write failed, and the disk may hold more or less than it was told."""
     return StoreStoppedError(
-        "A write to the store failed and this writer stopped; nothing after it was acknowledged.",
+        "The store's writer stopped at an earlier failure and takes nothing more.",
         where=str(where),
-        hint="Check the disk, then open the store again: what was acknowledged is there, and the rest may be sent again.",
+        hint="Check the disk, then run the same command again; nothing that was acknowledged is lost.",
     )

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from kata_audit.schema.record import EVIDENCE_SCHEMA, EvidenceRows
-from kata_audit.store.durable import Disk, explain, stopped, write_all, writing
+from kata_audit.store.durable import FULL, Disk, explain, refuse, sync_file, sync_names, write_all, writing
 from kata_audit.store.layout import Layout
 
 MAGIC = b"KSP1"
@@ -230,7 +230,7 @@ class Spool:
             StoreStoppedError: The disk may have taken some of it; this writer must not go on.
         """
         if self.stopped:
-            raise stopped(self._layout.root)
+            raise refuse(self._layout.root)
         is_new = self._begin()
         assert self._file is not None
         start, frames = self._size, []
@@ -242,14 +242,15 @@ class Spool:
                 self._size += len(data)
         except OSError as error:
             self._take_back(start)
-            raise explain(error, doing="append to the spool", where=self._path) from error
+            self.stopped = self.stopped or error.errno not in FULL
+            raise explain(error, doing="append to the spool", where=self._path, stopped=self.stopped) from error
         try:
             self._disk.fsync(self._file)
             if is_new:
                 self._disk.sync_directory(self._path.parent)
         except OSError as error:
             self.stopped = True
-            raise stopped(self._path) from error
+            raise explain(error, doing="make the spool durable", where=self._path, stopped=True) from error
         self._items.extend(frames)
         self.end += rows.num_rows
 
@@ -319,6 +320,17 @@ class Spool:
             raise explain(error, doing="read the spool", where=frame.path) from error
         return decode_payload(data[HEADER_BYTES:]).slice(max(0, self._sealed - frame.first))
 
+    def waiting(self) -> Iterator[EvidenceRows]:
+        """Read all records that wait, one frame at a time; frames that went bad meanwhile are left to `take`.
+
+        Raises:
+            StoreError: The disk cannot be read.
+        """
+        for item in list(self._items):
+            rows = item if isinstance(item, Gap) else self._read(item)
+            if not isinstance(rows, Gap):
+                yield rows
+
     def trim(self, sealed: int) -> None:
         """Remove files whose records are all below `sealed`.
 
@@ -335,7 +347,7 @@ class Spool:
         for path in surplus:
             self._disk.unlink(path)
         if surplus:
-            self._disk.sync_directory(self._layout.spool)
+            sync_names(self._disk, self._layout.spool)
 
     def close(self) -> None:
         """Close the file that is being appended to; what it holds is durable already."""
@@ -347,8 +359,8 @@ class Spool:
 def _fitting(rows: EvidenceRows, max_rows: int, max_bytes: int, *, at_least: int) -> int:
     """Count the rows that fit from the front."""
     offsets = _offsets(rows)
-    fit = bisect_right(offsets, offsets[0] + max_bytes) - 1
-    return min(max(fit, at_least), max_rows, rows.num_rows)
+    fit: int = bisect_right(offsets, offsets[0] + max_bytes) - 1
+    return min(max(fit, at_least), max_rows, int(rows.num_rows))
 
 
 def set_aside(disk: Disk, layout: Layout, path: Path, begin: int, end: int) -> Path:
@@ -379,11 +391,11 @@ def cut_torn_tail(disk: Disk, torn: tuple[Path, int]) -> None:
     path, keep = torn
     if keep == 0:
         disk.unlink(path)
-        disk.sync_directory(path.parent)
+        sync_names(disk, path.parent)
         return
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         disk.truncate(file, keep)
-        disk.fsync(file)
+        sync_file(disk, file)
     finally:
         os.close(file)
