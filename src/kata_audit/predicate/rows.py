@@ -60,7 +60,8 @@ def _leaf(where: Compare | OneOf | Present | Text | Match, rows: RecordRows) -> 
     if isinstance(where, Match):
         return pc.match_substring_regex(values_of(rows, where.field), regex_of(where))
     if isinstance(where, OneOf):
-        return pc.is_in(values_of(rows, where.field), pa.array(sorted(where.values), pa.large_string()))
+        column = values_of(rows, where.field)
+        return pc.is_in(column, pa.array(sorted(where.values), column.type))
     return _compare(where, rows)
 
 

@@ -4,13 +4,13 @@ Identifiers come from the fixed list of `fields.py`. SQL's null is kept from mat
 selected, and `Not` prints as `IS NOT TRUE`, so that the printed text is two-valued like the tree.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from kata_audit.predicate.fields import ATTRIBUTE, FIELDS, Kind, fit, kind_of
 from kata_audit.predicate.pattern import prefix_of, regex_of, regex_of_text
 from kata_audit.predicate.tree import And, Compare, Everything, Match, Not, OneOf, Or, Predicate, Present, Text
 
-Parameter: TypeAlias = str | int | list[str]
+Parameter: TypeAlias = str | int | list[str] | list[int]
 
 INLINE_VALUES = 100
 """Up to so many values are parameters of their own, by which row groups are skipped; more become one list parameter."""
@@ -70,16 +70,22 @@ def _field_leaf(where: Compare | OneOf | Present | Match) -> Sql:
     if isinstance(where, Match):
         return _match(where, value)
     if isinstance(where, OneOf):
-        values = sorted(where.values)
-        if not values:
-            return Sql("false")
-        if len(values) > INLINE_VALUES:
-            return Sql(f"({value.text} IN (SELECT unnest(?::VARCHAR[])))", (*value.parameters, values))
-        return Sql(f"({value.text} IN ({', '.join('?' * len(values))}))", (*value.parameters, *values))
+        return _one_of(where, value)
     fitted = fit(where)
     if not isinstance(fitted, Compare):
         return print_sql(fitted)
     return Sql(f"({value.text} {where.op} {_placeholder(where.field)})", (*value.parameters, where.value))
+
+
+def _one_of(where: OneOf, value: Sql) -> Sql:
+    values: list[Any] = sorted(where.values)
+    if not values:
+        return Sql("false")
+    if len(values) <= INLINE_VALUES:
+        marks = ", ".join([_placeholder(where.field)] * len(values))
+        return Sql(f"({value.text} IN ({marks}))", (*value.parameters, *values))
+    type_ = "VARCHAR" if kind_of(where.field) in (Kind.TEXT, Kind.BYTES) else "HUGEINT"
+    return Sql(f"({value.text} IN (SELECT unnest(?::{type_}[])))", (*value.parameters, values))
 
 
 def _match(where: Match, value: Sql) -> Sql:

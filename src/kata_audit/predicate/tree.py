@@ -49,10 +49,10 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """A text field is one of some values. No values: no record."""
+    """A text or number field is one of some values that it can hold. No values: no record."""
 
     field: str
-    values: frozenset[str]
+    values: frozenset[str] | frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""What a segment holds, in numbers and names: enough to know that a query need not open it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kata_audit.schema.cursor import Cursor
+
+HANDLES: Final = ("sandbox_id", "container_id", "k8s_namespace", "k8s_pod", "k8s_pod_uid", "pid")
+"""Fields whose values name few segments each."""
+MAX_VALUES: Final = 50_000
+"""A segment with more values of a field counts as holding every value: a flood of ids must not flood the index."""
+MANY: Final = "\x00*"
+"""Stands for every value; no id holds a NUL."""
+_CURSOR = r"^(?P<stream>[^@]*)@(?P<start>[0-9]{1,18})\+(?P<length>[0-9]{1,18})(?:~(?P<line>[0-9]{1,18}))?$"
+
+
+class SegmentStatistics(NamedTuple):
+    """One segment in numbers.
+
+    `first_…` and `last_…` are the least and greatest values, times in nanoseconds; `untimed` counts records without a time.
+    Tenant and class are None for a segment without records.
+    """
+
+    name: str
+    bytes: int
+    rows: int
+    tenant: str | None
+    retention_class: str | None
+    first_seq: int
+    last_seq: int
+    first_ns: int | None
+    last_ns: int | None
+    untimed: int
+
+
+def statistics_of(name: str, size: int, rows: pa.Table) -> SegmentStatistics:
+    """Count a segment.
+
+    Args:
+        name: Its name in the log.
+        size: Its bytes.
+        rows: At least its `seq`, `timestamp`, `tenant` and `class`; all of one stream.
+    """
+    if not rows.num_rows:
+        return SegmentStatistics(name, size, 0, None, None, 0, 0, None, None, 0)
+    seqs = pc.min_max(rows["seq"]).as_py()
+    times = pc.min_max(rows["timestamp"].cast(pa.int64())).as_py()
+    untimed = rows["timestamp"].null_count
+    tenant, class_ = (pc.first(rows[column].cast(pa.string())).as_py() for column in ("tenant", "class"))
+    return SegmentStatistics(
+        name, size, rows.num_rows, tenant, class_, seqs["min"], seqs["max"], times["min"], times["max"], untimed
+    )
+
+
+def handles_of(rows: pa.Table) -> Iterator[tuple[str, str]]:
+    """Give the distinct (field, value) pairs of `HANDLES` by which a segment's records may be asked for."""
+    for field in HANDLES:
+        values = pc.drop_null(pc.unique(rows[field]))
+        if len(values) > MAX_VALUES:
+            yield field, MANY
+        else:
+            yield from ((field, str(value)) for value in values.to_pylist())
+
+
+def positions_of(rows: pa.Table) -> Mapping[tuple[str, str], Cursor]:
+    """Give, per receiver and stream, the cursor that ends farthest; records of our own have no such cursors."""
+    parts = pc.extract_regex(rows["cursor"].combine_chunks(), pattern=_CURSOR)
+    if isinstance(parts, pa.ChunkedArray):
+        parts = parts.combine_chunks()
+    start, length = (_number(pc.struct_field(parts, name)) for name in ("start", "length"))
+    table = pa.table(
+        {
+            "receiver": rows["receiver"].cast(pa.string()),
+            "stream": pc.struct_field(parts, "stream"),
+            "start": start,
+            "length": length,
+            "line": _number(pc.struct_field(parts, "line")),
+            "end": pc.add(start, length),
+        }
+    ).filter(pc.is_valid(parts))
+    farthest = table.sort_by("end").group_by(["receiver", "stream"], use_threads=False)
+    last = farthest.aggregate([(name, "last") for name in ("start", "length", "line")]).to_pylist()
+    return {
+        (row["receiver"], row["stream"]): Cursor(row["stream"], row["start_last"], row["length_last"], row["line_last"])
+        for row in last
+    }
+
+
+def _number(column: Any) -> Any:
+    return pc.if_else(pc.equal(column, ""), None, column).cast(pa.int64())
