@@ -36,10 +36,11 @@ def writing(root: Path, *, node: str | None = None, create: bool = True) -> Abst
 
 @contextmanager
 def reading(root: Path) -> Iterator["Reader"]:
-    """Open a store for reading."""
-    from kata_audit.store.reader import open_reader
+    """Open a store for reading; its index learns what new segments say of pods."""
+    from kata_audit.parse.link import link
+    from kata_audit.store.access import open_reader
 
-    with open_reader(root) as reader:
+    with open_reader(root, link=link) as reader:
         yield reader
 
 

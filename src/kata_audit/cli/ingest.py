@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def _take_all(places: "list[tuple[str, Place]]", store: Path) -> Iterator[dict[s
         key = fingerprint_key(store, writer)
         seals = sealer(writer, configured().batch)
         for path, place in places:
-            with closing(file_receiver(path, place, key=key)) as receiver:
+            with file_receiver(path, place, key=key) as receiver:
                 for taken in take(receiver, writer, seals, key=key):
                     _progress(path, taken)
             _progress(path, None)

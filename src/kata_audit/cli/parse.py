@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,7 +61,7 @@ def _records(places: "list[tuple[str, Place]]") -> Iterator[Any]:
     from kata_audit.wiring import file_receiver
 
     for path, place in places:
-        with closing(file_receiver(path, place)) as receiver:
+        with file_receiver(path, place) as receiver:
             yield from records_of(receiver, key=None)
 
 
@@ -76,7 +75,7 @@ def _tallies(places: "list[tuple[str, Place]]") -> Iterator[dict[str, Any]]:
     for path, place in places:
         counts: Counter[str] = Counter()
         masked = 0
-        with closing(file_receiver(path, place)) as receiver:
+        with file_receiver(path, place) as receiver:
             for rows in records_of(receiver, key=None):
                 counts.update(rows.column("parse_status").to_pylist())
                 masked += pc.sum(rows.column("mask_count")).as_py() or 0

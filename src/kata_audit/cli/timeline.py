@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -54,8 +54,8 @@ def command(
     """Tell the story of one pod or sandbox.
 
     NAME is NAMESPACE/POD, a pod, or the id of a sandbox or container, or its first characters. Records stand in the order of
-    the host's clock. What a guest wrote is a claim, and is marked by `»`. Copies of one record are one line (×2), equal
-    records in a row are one line (+3 equal), and silences and lost records are lines of their own.
+    the host's clock. What a guest wrote is a claim, and is marked by `»`. Copies of one record are one line, and equal
+    records in a row too, with their number at the end; silences and lost records are lines of their own.
     """
     from kata_audit.predicate.tree import OneOf, all_of
     from kata_audit.schema.record import RECORD_SCHEMA
@@ -71,7 +71,7 @@ def command(
             write_rows(reader.scan(scope, all_of(where, _at_least(least)), wanted), form, wanted)
             return
     look = Look(terminal_width() if width is None else width, is_coloured(sys.stdout))
-    _draw(store, scope, where, name, look, least, int(silence * 1e9), follow=follow)
+    _draw(store, _Asked(name, scope, where, least, int(silence * 1e9)), look, follow=follow)
 
 
 def _at_least(least: int) -> "Predicate":
@@ -81,28 +81,38 @@ def _at_least(least: int) -> "Predicate":
     return Or((Compare("severity_number", Op.GE, least), Not(Present("severity_number")))) if least else Everything()
 
 
-def _draw(
-    store: Path, scope: "Scope", where: "Predicate", name: str, look: Look, least: int, silence_ns: int, *, follow: bool
-) -> None:
+class _Asked(NamedTuple):
+    """What is told: whose story, what of it, and from which level and silence on."""
+
+    name: str
+    scope: "Scope"
+    where: "Predicate"
+    least: int
+    silence_ns: int
+
+    def keep(self, moment: "Moment") -> bool:
+        """Say whether a moment is told; a loss always is."""
+        return moment.severity is None or moment.severity >= self.least or moment.lost is not None
+
+
+def _draw(store: Path, asked: _Asked, look: Look, *, follow: bool) -> None:
     """Draw head and story, then what is sealed later."""
     from kata_audit.pipeline.timeline import COLUMNS, Summary, tell
     from kata_audit.wiring import reading
 
-    def keep(moment: "Moment") -> bool:
-        return moment.severity is None or moment.severity >= least or moment.lost is not None
-
     with reading(store) as reader:
         sealed, summary = reader.status().sealed_to, Summary()
-        for rows in reader.scan(scope, where, COLUMNS):
+        for rows in reader.scan(asked.scope, asked.where, COLUMNS):
             summary.add(rows)
-        write_lines(head(name, summary, look))
-        write_lines(story(tell(reader.scan(scope, where, COLUMNS), silence_ns=silence_ns, keep=keep), look))
+        write_lines(head(asked.name, summary, look))
+        told = tell(reader.scan(asked.scope, asked.where, COLUMNS), silence_ns=asked.silence_ns, keep=asked.keep)
+        write_lines(story(told, look))
     if follow:
-        for rows in _followed(store, scope, where, sealed):
-            write_lines(story(tell(rows, silence_ns=silence_ns, keep=keep), look, headed=False))
+        for new in _followed(store, asked, sealed):
+            write_lines(story(tell(new, silence_ns=asked.silence_ns, keep=asked.keep), look, headed=False))
 
 
-def _followed(store: Path, scope: "Scope", where: "Predicate", sealed: int) -> Iterator[list[Any]]:
+def _followed(store: Path, asked: _Asked, sealed: int) -> Iterator[list[Any]]:
     """Look for newly sealed records every second."""
     from kata_audit.pipeline.timeline import COLUMNS
     from kata_audit.predicate.tree import Compare, Op, all_of
@@ -113,8 +123,8 @@ def _followed(store: Path, scope: "Scope", where: "Predicate", sealed: int) -> I
         with reading(store) as reader:
             now = reader.status().sealed_to
             if now > sealed:
-                new = all_of(where, Compare("seq", Op.GE, sealed))
-                yield list(reader.scan(scope, new, COLUMNS))
+                new = all_of(asked.where, Compare("seq", Op.GE, sealed))
+                yield list(reader.scan(asked.scope, new, COLUMNS))
                 sealed = now
 
 

@@ -126,6 +126,7 @@ _IDENTITY_OF_TEXT = ("sandbox_id", "container_id", "identity_basis", "copy_key")
 def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> None:
     """Write a scan into the draft. What a guest says of time is `guest_timestamp`, what it says of ids an attribute."""
     some_guest = any(guest)
+    _drop_relay_pids(draft, rows, scan)
     for column, values in scan.columns.items():
         if column == "time":
             _put_times(draft, rows, values, guest)
@@ -141,6 +142,20 @@ def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Se
     for row, stated in zip(rows, scan.attributes, strict=True):
         before = attributes[row]
         attributes[row] = {**before, **stated} if before else stated
+
+
+def _drop_relay_pids(draft: Draft, rows: Sequence[int], scan: Scan) -> None:
+    """Forget the envelope's process id where the text is of another program, as a shim's is in containerd's stream.
+
+    Taken for the shim's own, it would make every record of containerd one of that sandbox.
+    """
+    components = scan.columns.get("component")
+    if components is None or "component" not in draft.columns or "pid" not in draft.columns:
+        return
+    before, pids = draft.columns["component"], draft.columns["pid"]
+    for row, component in zip(rows, components, strict=True):
+        if component is not None and before[row] is not None and component != before[row]:
+            pids[row] = None
 
 
 def _put_times(draft: Draft, rows: Sequence[int], values: Sequence[Any], guest: Sequence[bool]) -> None:

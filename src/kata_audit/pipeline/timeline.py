@@ -41,14 +41,15 @@ _WINDOW = 512
 """Moments kept open for copies: both copies of a record carry one time, and this many records of one time are rare."""
 _DETAILS = ("error", "err", "reason", "exit-code", "exit_code", "signal", "count")
 """Attributes that say how it went: without them an error's body often says nothing."""
-_LOSSES = (
-    re.compile(r"slog-async: logger dropped messages"),
-    re.compile(r"Suppressed (?P<count>\d+) messages from"),
-    re.compile(r"Missed (?P<count>\d+) kernel messages"),
-    re.compile(r"Failed to read guest console logs"),
+LOSSES = (
+    r"^slog-async: logger dropped messages",
+    r"^Suppressed (?P<count>\d+) messages from",
+    r"^Missed (?P<count>\d+) kernel messages",
+    r"^Failed to read guest console logs",
 )
-"""What says that records were lost. Sources: slog-async 2 (`Async::push_dropped`), systemd-journald's rate limit and its
-reader of the kernel ring, Kata's `virtcontainers/sandbox.go` (the console reader ends for ever)."""
+"""What says that records were lost, as RE2. Sources: slog-async 2 (`Async::push_dropped`), systemd-journald's rate limit and
+its reader of the kernel ring, Kata's `virtcontainers/sandbox.go` (the console reader ends for ever)."""
+_LOSS_PATTERNS = tuple(re.compile(pattern) for pattern in LOSSES)
 
 
 class Moment(NamedTuple):
@@ -257,7 +258,7 @@ def _details(attributes: Any) -> tuple[tuple[str, str], ...]:
 
 def _lost(body: str, attributes: Any) -> int | None:
     """Read how many records a record says were lost; None where it says nothing of the kind."""
-    found = next((match for pattern in _LOSSES if (match := pattern.match(body))), None)
+    found = next((match for pattern in _LOSS_PATTERNS if (match := pattern.match(body))), None)
     if found is None:
         return None
     stated = found.groupdict().get("count") or next((v for k, v in attributes or () if k.lower() == "count"), None)
