@@ -13,8 +13,10 @@ from hashlib import sha256
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from kata_audit.schema.record import EvidenceRows
 from kata_audit.tlog.merkle import HASH_BYTES, hash_node, prove_inclusion
+
+EvidenceRows = pa.RecordBatch
+"""Rows that have the leaf's columns; the log is a stranger to the vocabulary that defines them."""
 
 VERSION = b"KAR1"
 SALT_BYTES = 16
@@ -108,7 +110,13 @@ def _level(hashes: list[bytes]) -> list[bytes]:
 
 
 def batch_root(leaves: bytes) -> bytes:
-    """Work out the root of a batch from its leaves, 32 bytes each, at least one."""
+    """Work out the root of a batch from its leaves, 32 bytes each, at least one.
+
+    Raises:
+        ValueError: There is no leaf, or a part of one.
+    """
+    if not leaves or len(leaves) % HASH_BYTES:
+        raise ValueError(f"{len(leaves)} bytes are no leaves of {HASH_BYTES} bytes")
     hashes = [leaves[start : start + HASH_BYTES] for start in range(0, len(leaves), HASH_BYTES)]
     while len(hashes) > 1:
         hashes = _level(hashes)
