@@ -17,7 +17,7 @@ def _check(value: Any, depth: int) -> None:
     """Refuse values that have no canonical spelling."""
     if depth > _MAX_DEPTH:
         raise VerificationError(f"a log entry is nested deeper than {_MAX_DEPTH}")
-    if value is None or isinstance(value, (bool, str)):
+    if isinstance(value, (bool, str)):
         return
     if isinstance(value, int):
         if abs(value) > _MAX_INTEGER:
