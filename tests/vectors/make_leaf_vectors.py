@@ -48,15 +48,15 @@ def field(data: bytes) -> bytes:
 
 
 def canon(record: Record) -> bytes:
-    numbers = record["seq"].to_bytes(8, "big") + record["observed_unix_nano"].to_bytes(8, "big", signed=True)
+    numbers: bytes = record["seq"].to_bytes(8, "big") + record["observed_unix_nano"].to_bytes(8, "big", signed=True)
     texts = b"".join(field(record[name].encode()) for name in ("node", "receiver", "cursor"))
     return numbers + texts + field(record["raw"])
 
 
 def salt(index: int) -> bytes:
     """One block of the CTR keystream, by its definition: the cipher of the counter."""
-    block = Cipher(AES(SALT_KEY), ECB()).encryptor()  # noqa: S305 - one block of a counter, which is what CTR is
-    return block.update(index.to_bytes(16, "big")) + block.finalize()
+    block = Cipher(AES(SALT_KEY), ECB()).encryptor()  # one block of a counter: what CTR is made of
+    return bytes(block.update(index.to_bytes(16, "big")) + block.finalize())
 
 
 def leaf(index: int, record: Record) -> bytes:

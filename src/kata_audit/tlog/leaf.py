@@ -9,13 +9,14 @@ Sources: DESIGN section 4; RFC 6962 section 2.1; NIST SP 800-38A (AES-CTR).
 import struct
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import TypeAlias
 
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from kata_audit.tlog.merkle import HASH_BYTES, hash_node, prove_inclusion
 
-EvidenceRows = pa.RecordBatch
+EvidenceRows: TypeAlias = pa.RecordBatch
 """Rows that have the leaf's columns; the log is a stranger to the vocabulary that defines them."""
 
 VERSION = b"KAR1"
