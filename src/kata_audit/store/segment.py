@@ -32,6 +32,7 @@ SEGMENT_SCHEMA: pa.Schema = pa.schema(
 _SORT = [("sandbox_id", "ascending"), ("timestamp", "ascending"), ("seq", "ascending")]
 _FREE_TEXT = frozenset({"raw", "body", "cursor", "leaf4", "leaf", "attributes", "object", "actor", "exec_id", "frame_group"})
 _DELTA = frozenset({"seq", "index"})
+_SINK_BYTES = 1 << 20
 _READ_BACK = [*EVIDENCE_SCHEMA.names, "batch", "index", "leaf4"]
 
 
@@ -108,19 +109,27 @@ class _Sink:
         self._file = file
         self._hash = hashlib.sha256()
         self._size = 0
+        self._waiting = bytearray()
         self.closed = False
 
     def write(self, data: Bytes) -> int:
-        write_all(self._disk, self._file, data)
         self._hash.update(data)
         self._size += len(data)
+        self._waiting += data
+        if len(self._waiting) >= _SINK_BYTES:
+            self.drain()
         return len(data)
+
+    def drain(self) -> None:
+        """Give the disk what waits: Parquet writes each page's header on its own."""
+        write_all(self._disk, self._file, self._waiting)
+        self._waiting = bytearray()
 
     def tell(self) -> int:
         return self._size
 
     def flush(self) -> None:
-        """Nothing waits here: the caller fsyncs."""
+        """Do nothing: whoever closes the file drains this first."""
 
     def close(self) -> None:
         self.closed = True
@@ -157,6 +166,7 @@ def write_segment(disk: Disk, path: Path, head: Head, rows: RecordRows, leaves: 
                 group = pa.table([*columns, hints.take(wanted), _no_leaves(len(wanted))], schema=SEGMENT_SCHEMA)
                 writer.write_table(group, row_group_size=GROUP_ROWS)
             writer.add_key_value_metadata({FOOTER_KEY: spell_head(head)})
+        sink.drain()
     return sink.mark()
 
 
