@@ -1,291 +1,166 @@
-"""The reader: sealed records, by any condition, for whoever may see them.
+"""Opening a store for reading: the log up to its checkpoint, the index, the engine. Takes no lock and needs no key.
 
-Every question names its scope; the store adds it, not the caller. Identities are filled from all facts, so that a search by
-pod finds what was written before the pod was known. A reader stands on a snapshot of the log: records sealed later are not
-in it, and a segment that a compaction replaced meanwhile is looked up once more.
+The checkpoint's signature is checked against the key in the log's first entry: that finds a damaged log, not a forged one,
+which is `verify`'s business.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from kata_audit.errors import StoreError
-from kata_audit.predicate.sql import Sql, print_sql
-from kata_audit.predicate.tree import Compare, Everything, Not, OneOf, Op, Predicate, Present, all_of
-from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
-from kata_audit.store.engine import Engine, MissingSegmentError, to_record_rows
-from kata_audit.store.identity import CLUES, FILLED, fill, rewrite
-from kata_audit.store.index import Index
-from kata_audit.store.resolution import Resolution, find_sandboxes
-from kata_audit.store.snapshot import Snapshot, candidates, spans_by
-from kata_audit.store.windows import FIRST_ROWS, Span, Window, next_rows, next_window
+import pyarrow.parquet as pq
 
+from kata_audit.errors import StoreError, VerificationError
+from kata_audit.schema.record import RecordRows
+from kata_audit.store.answers import EVERYTHING_IN_SCOPE, Order, Reader, Scope, StoreStatus
+from kata_audit.store.engine import DEFAULT_MEMORY_MB, DEFAULT_THREADS, Engine, to_record_rows
+from kata_audit.store.index import CaughtUp, Index, Link, open_index
+from kata_audit.store.layout import Layout, check_format
+from kata_audit.store.live import Live
+from kata_audit.store.log import read_checkpoint, read_entries
+from kata_audit.store.resolution import Resolution
+from kata_audit.store.snapshot import Snapshot, measure
+from kata_audit.tlog.checkpoint import open_checkpoint
+from kata_audit.tlog.entry import decode_entry
+from kata_audit.tlog.note import parse_verifier
 
-class Scope(NamedTuple):
-    """What a reader may see: tenants and namespaces, None for all.
+__all__ = [
+    "EVERYTHING_IN_SCOPE",
+    "Order",
+    "Reader",
+    "Resolution",
+    "Scope",
+    "StoreStatus",
+    "catch_up",
+    "open_reader",
+    "read_live",
+    "segment_columns",
+]
 
-    Both must hold. A record whose namespace is not known is in no scope that names namespaces.
-    """
-
-    tenants: frozenset[str] | None
-    namespaces: frozenset[str] | None
-
-
-EVERYTHING_IN_SCOPE: Final = Scope(tenants=None, namespaces=None)
-"""The scope of who may see all: the operator of an embedded store."""
-
-
-class Order(NamedTuple):
-    """By `timestamp` (then `seq`; records without a time come last) or by `seq` alone."""
-
-    by: Literal["timestamp", "seq"] = "timestamp"
-    newest_first: bool = False
-
-
-class StoreStatus(NamedTuple):
-    """A store in numbers; times in nanoseconds since the Unix epoch, None without records."""
-
-    origin: str
-    entries: int
-    sealed_to: int
-    segments: int
-    records: int
-    bytes: int
-    first_ns: int | None
-    last_ns: int | None
-    unindexed_segments: int
+NO_STORE = "Name a store with --store, or `ingest` to create one."
 
 
-class _Question(NamedTuple):
-    """A scan, settled: a condition on what is stored, the columns to fetch, the order to give them in."""
-
-    stored: Predicate
-    columns: list[str]
-    order: Order
-
-
-class Reader:
-    """Answers questions on one snapshot of a store.
+@contextmanager
+def open_reader(
+    root: Path,
+    *,
+    link: Link | None = None,
+    memory_mb: int = DEFAULT_MEMORY_MB,
+    threads: int = DEFAULT_THREADS,
+) -> Iterator[Reader]:
+    """Open a store for reading, beside a running writer or without one.
 
     Args:
-        take_snapshot: Looks at the log and gives what is live now.
-        index: Facts and statistics.
-        engine: Where queries run.
-    """
-
-    def __init__(self, take_snapshot: Callable[[], Snapshot], index: Index, engine: Engine) -> None:
-        self._take_snapshot = take_snapshot
-        self._snapshot = take_snapshot()
-        self._sealed_to = self._snapshot.sealed_to
-        self._index = index
-        self._engine = engine
-
-    def scan(
-        self,
-        scope: Scope,
-        where: Predicate,
-        columns: Sequence[str],
-        *,
-        order: Order = Order(),  # noqa: B008 -- immutable
-        limit: int | None = None,
-    ) -> Iterator[RecordRows]:
-        """Give the records of a scope that a condition holds of, in order.
-
-        Args:
-            scope: What the asker may see.
-            where: The condition, on records as they are given: identity columns filled.
-            columns: Columns of `RECORD_SCHEMA` to give, in this order.
-            order: By what, and from which end.
-            limit: At most so many records; None for all.
-
-        Returns:
-            Batches of those columns, none empty.
-
-        Raises:
-            StoreError: A segment cannot be read, or the answer needs more memory than the reader may take.
-        """
-        unknown = [name for name in columns if name not in RECORD_SCHEMA.names]
-        if unknown or not columns:
-            raise RuntimeError(f"no columns of a record: {unknown}")
-        needed = list(dict.fromkeys([*columns, *(CLUES if set(columns) & set(FILLED) else ())]))
-        question = _Question(rewrite(_scoped(scope, where), self._index), needed, order)
-        return self._scan(question, list(columns), limit)
-
-    def _scan(self, question: "_Question", columns: list[str], limit: int | None) -> Iterator[RecordRows]:
-        filled = set(columns) & set(FILLED)
-        for batch in self._ordered(question, limit):
-            rows = to_record_rows(batch, question.columns)
-            yield (fill(rows, self._index) if filled else rows).select(columns)
-
-    def _ordered(self, question: "_Question", limit: int | None) -> Iterator[RecordRows]:
-        """Go through the windows of a key, then through what has no key."""
-        order, left, rows, after = question.order, limit, FIRST_ROWS, None
-        while left is None or left > 0:
-            spans = self._spans(question)
-            window = next_window(spans, after=after, rows=rows, newest_first=order.newest_first)
-            if window is None:
-                break
-            window, found = self._answer(question, window, left)
-            yield from found
-            count = sum(batch.num_rows for batch in found)
-            left = None if left is None else left - count
-            rows = next_rows(rows, count)
-            after = window.low if order.newest_first else window.high
-            if after is None:
-                break
-        if order.by == "timestamp" and (left is None or left > 0) and self._has_untimed(question):
-            stored = all_of(question.stored, Not(Present("timestamp")))
-            yield from self._ordered(question._replace(stored=stored, order=order._replace(by="seq")), left)
-
-    def _spans(self, question: "_Question") -> list[Span]:
-        return spans_by(question.order.by, candidates(question.stored, self._snapshot, self._index), self._snapshot)
-
-    def _has_untimed(self, question: "_Question") -> bool:
-        """Say whether records without a time may be asked for: redacted ones, for the most part."""
-        names = candidates(question.stored, self._snapshot, self._index)
-        return any(self._snapshot.segments[name].untimed for name in names)
-
-    def _answer(self, question: "_Question", window: Window, limit: int | None) -> tuple[Window, list[RecordRows]]:
-        """Answer one window, or the part of it that fits in memory; give which it was."""
-        looked_again = False
-        while True:
-            try:
-                return window, self._ask(question, window, limit)
-            except MemoryError:
-                window = _halve(window, self._spans(question), newest_first=question.order.newest_first)
-            except MissingSegmentError as error:
-                self._look_again(error, may=not looked_again)
-                looked_again = True
-                window = window._replace(names=_names_in(window, self._spans(question)))
-
-    def _ask(self, question: "_Question", window: Window, limit: int | None) -> list[RecordRows]:
-        if not window.names:
-            return []
-        order = question.order
-        tail = print_sql(all_of(question.stored, *_bounds(order.by, window), self._sealed(window.names)))
-        source = self._engine.source(window.names)
-        shown = ", ".join(f'"{name}"' for name in question.columns)
-        way = "DESC" if order.newest_first else "ASC"
-        by = f'"timestamp" {way}, "seq" {way}' if order.by == "timestamp" else f'"seq" {way}'
-        text = f"SELECT {shown} FROM {source.text} WHERE {tail.text} ORDER BY {by}"  # noqa: S608 -- names of the schema
-        parameters = (*source.parameters, *tail.parameters)
-        if limit is not None:
-            text, parameters = f"{text} LIMIT ?", (*parameters, limit)
-        return [batch for batch in self._engine.select(Sql(text, parameters)) if batch.num_rows]
-
-    def _sealed(self, names: Sequence[str]) -> Predicate:
-        """Leave out what was sealed after this reader opened, where a fresh snapshot brought it in."""
-        newer = any(self._snapshot.segments[name].last_seq >= self._sealed_to for name in names)
-        return Compare("seq", Op.LT, self._sealed_to) if newer else Everything()
-
-    def count(self, scope: Scope, where: Predicate) -> int:
-        """Count the records of a scope that a condition holds of; a record that was written twice counts twice.
-
-        Raises:
-            StoreError: A segment cannot be read.
-        """
-        stored = rewrite(_scoped(scope, where), self._index)
-        looked_again = False
-        while True:
-            try:
-                return self._count(stored)
-            except MemoryError as error:
-                raise _too_large() from error
-            except MissingSegmentError as error:
-                self._look_again(error, may=not looked_again)
-                looked_again = True
-
-    def _count(self, stored: Predicate) -> int:
-        names = sorted(candidates(stored, self._snapshot, self._index))
-        where = all_of(stored, self._sealed(names))
-        if where == Everything():
-            return sum(self._snapshot.segments[name].rows for name in names)
-        if not names:
-            return 0
-        source, condition = self._engine.source(names), print_sql(where)
-        text = f"SELECT count(*) AS found FROM {source.text} WHERE {condition.text}"  # noqa: S608 -- names of the schema
-        answer = list(self._engine.select(Sql(text, (*source.parameters, *condition.parameters))))
-        return int(answer[0].column(0)[0].as_py())
-
-    def _look_again(self, error: MissingSegmentError, *, may: bool) -> None:
-        """Take a fresh snapshot after a segment was gone; once, then it is the store that lacks it.
-
-        Raises:
-            StoreError: It was done before.
-        """
-        if not may:
-            hint = "Run `kata-audit verify`: it names the files that are missing."
-            raise StoreError("A segment that the log names is missing or cannot be read.", hint=hint) from error
-        self._snapshot = self._take_snapshot()
-
-    def resolve(self, scope: Scope, name: str) -> Resolution:
-        """Find the sandboxes that a name means.
-
-        Args:
-            scope: What the asker may see; a name outside it is as unknown as any other.
-            name: `NAMESPACE/POD`, a pod's name or uid, the id of a sandbox or container, or the first 4 or more characters
-                of an id.
-
-        Raises:
-            UsageError: Nothing has this name, or several things have; they are listed.
-        """
-        return find_sandboxes(name, self._index, lambda sandbox: self._is_visible(scope, sandbox))
-
-    def _is_visible(self, scope: Scope, sandbox: str) -> bool:
-        where = OneOf("sandbox_id", frozenset({sandbox}))
-        return any(True for _ in self.scan(scope, where, ["seq"], order=Order("seq"), limit=1))
-
-    def status(self) -> StoreStatus:
-        """Describe the store as the snapshot has it."""
-        known = self._snapshot.segments.values()
-        return StoreStatus(
-            origin=self._snapshot.origin,
-            entries=self._snapshot.entries,
-            sealed_to=self._snapshot.sealed_to,
-            segments=len(known),
-            records=sum(one.rows for one in known),
-            bytes=sum(one.bytes for one in known),
-            first_ns=min((one.first_ns for one in known if one.first_ns is not None), default=None),
-            last_ns=max((one.last_ns for one in known if one.last_ns is not None), default=None),
-            unindexed_segments=len(self._snapshot.unindexed),
-        )
-
-
-def _scoped(scope: Scope, where: Predicate) -> Predicate:
-    """Add what the asker may see, on records with filled identities."""
-    tenants = Everything() if scope.tenants is None else OneOf("tenant", scope.tenants)
-    namespaces = Everything() if scope.namespaces is None else OneOf("k8s_namespace", scope.namespaces)
-    return all_of(tenants, namespaces, where)
-
-
-def _bounds(key: str, window: Window) -> list[Predicate]:
-    low = [] if window.low is None else [Compare(key, Op.GE, window.low)]
-    return [*low, *([] if window.high is None else [Compare(key, Op.LT, window.high)])] or [Present(key)]
-
-
-def _names_in(window: Window, spans: Sequence[Span]) -> tuple[str, ...]:
-    return tuple(
-        span.name
-        for span in spans
-        if (window.low is None or span.last >= window.low) and (window.high is None or span.first < window.high)
-    )
-
-
-def _halve(window: Window, spans: Sequence[Span], *, newest_first: bool) -> Window:
-    """Give the half of a window that comes first in its order.
+        root: The store's directory.
+        link: Turns host rows into facts. With it the index is brought up to date first, in its file where that can be
+            written, else for this reader only; without it, segments that the index has not seen name no pods.
+        memory_mb: What one query may take, in MiB.
+        threads: How many threads a query uses.
 
     Raises:
-        StoreError: It is one key wide.
+        StoreError: There is no store, or it cannot be read.
+        VerificationError: The log is not what its checkpoint says.
     """
-    inside = [span for span in spans if span.name in window.names]
-    low = max(window.low if window.low is not None else -(1 << 63), min(span.first for span in inside))
-    high = min(window.high if window.high is not None else 1 << 64, max(span.last for span in inside) + 1)
-    middle = (low + high) // 2
-    if middle <= low:
-        raise _too_large()
-    half = window._replace(low=middle) if newest_first else window._replace(high=middle)
-    return half._replace(names=_names_in(half, inside))
+    layout = Layout(root)
+    if not check_format(layout):
+        raise StoreError("There is no store here.", where=str(root), hint=NO_STORE)
+    live = read_live(layout)
+    with _index_for(layout, live, link) as index:
+        engine = Engine(layout.segments, memory_mb=memory_mb, threads=threads)
+        try:
+            yield Reader(_snapshots(layout, index, live), index, engine)
+        finally:
+            engine.close()
 
 
-def _too_large() -> StoreError:
-    hint = "Ask for less with --since and --limit, or for fewer columns."
-    return StoreError("The answer needs more memory than the reader may take.", hint=hint)
+def catch_up(root: Path, link: Link) -> CaughtUp:
+    """Bring a store's index up to date with its log.
+
+    Args:
+        root: The store's directory.
+        link: Turns host rows into facts.
+
+    Raises:
+        StoreError: There is no store, or its index cannot be written.
+        VerificationError: The log is not what its checkpoint says.
+    """
+    layout = Layout(root)
+    if not check_format(layout):
+        raise StoreError("There is no store here.", where=str(root), hint=NO_STORE)
+    with open_index(layout.index_file) as index:
+        return index.catch_up(read_live(layout), segment_columns(layout), link)
+
+
+def read_live(layout: Layout) -> Live:
+    """Fold the log up to its newest checkpoint.
+
+    Raises:
+        StoreError: It cannot be read.
+        VerificationError: The log is not what its checkpoint says.
+    """
+    live = Live()
+    try:
+        note = read_checkpoint(layout)
+        if note is None:
+            return live
+        first = decode_entry(next(read_entries(layout, 0, 1)))
+        try:
+            verifier = parse_verifier(str(first.get("vkey", "")))
+        except ValueError as error:
+            raise VerificationError("The log's first entry names no key.", where=str(layout.log)) from error
+        for entry in read_entries(layout, 0, open_checkpoint(note, verifier).size):
+            live.apply(decode_entry(entry))
+    except OSError as error:
+        hint = "Let this user read the store."
+        raise StoreError("The log cannot be read.", where=str(layout.log), hint=hint) from error
+    return live
+
+
+def segment_columns(layout: Layout) -> Callable[[str, tuple[str, ...]], Iterator[RecordRows]]:
+    """Make the function by which the index reads columns of a segment; a missing one raises FileNotFoundError."""
+
+    def read(name: str, columns: tuple[str, ...]) -> Iterator[RecordRows]:
+        with pq.ParquetFile(layout.segment(name)) as file:
+            for batch in file.iter_batches(batch_size=65_536, columns=list(columns)):
+                yield to_record_rows(batch, columns)
+
+    return read
+
+
+@contextmanager
+def _index_for(layout: Layout, live: Live, link: Link | None) -> Iterator[Index]:
+    """Open the index as far as this user may; caught up where `link` is given."""
+    with ExitStack() as opened:
+        if link is None:
+            yield opened.enter_context(open_index(layout.index_file, writable=False))
+            return
+        try:
+            index = opened.enter_context(open_index(layout.index_file))
+            index.catch_up(live, segment_columns(layout), link)
+        except StoreError:  # a user who may only read gets an index of their own
+            index = opened.enter_context(open_index(layout.index_file, writable=False))
+            index = opened.enter_context(index.copied())
+            index.catch_up(live, segment_columns(layout), link)
+        yield index
+
+
+def _snapshots(layout: Layout, index: Index, first: Live) -> Callable[[], Snapshot]:
+    """Make the function that looks at the log: the fold in hand the first time, a fresh one later."""
+    folded = [first]
+
+    def take() -> Snapshot:
+        live = folded.pop() if folded else read_live(layout)
+        try:
+            return _snapshot(layout, index, live)
+        except FileNotFoundError:  # compacted since the log was folded
+            return _snapshot(layout, index, read_live(layout))
+
+    return take
+
+
+def _snapshot(layout: Layout, index: Index, live: Live) -> Snapshot:
+    known = index.segments()
+    unindexed = frozenset(live.files).difference(known)
+    measured = {name: measure(layout.segment(name), name) for name in unindexed}
+    segments = {name: measured[name] if name in measured else known[name] for name in live.files}
+    return Snapshot(live.origin, live.entries, live.sealed_to, segments, unindexed)

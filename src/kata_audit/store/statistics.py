@@ -21,7 +21,7 @@ class SegmentStatistics(NamedTuple):
     """One segment in numbers.
 
     `first_…` and `last_…` are the least and greatest values, times in nanoseconds; `untimed` counts records without a time.
-    Tenant and class are None for a segment without records.
+    Tenant and class are None where a segment has none or several.
     """
 
     name: str
@@ -49,10 +49,15 @@ def statistics_of(name: str, size: int, rows: pa.Table) -> SegmentStatistics:
     seqs = pc.min_max(rows["seq"]).as_py()
     times = pc.min_max(rows["timestamp"].cast(pa.int64())).as_py()
     untimed = rows["timestamp"].null_count
-    tenant, class_ = (pc.first(rows[column].cast(pa.string())).as_py() for column in ("tenant", "class"))
+    tenant, class_ = (_only(pc.unique(rows[column].cast(pa.string())).to_pylist()) for column in ("tenant", "class"))
     return SegmentStatistics(
         name, size, rows.num_rows, tenant, class_, seqs["min"], seqs["max"], times["min"], times["max"], untimed
     )
+
+
+def _only(values: list[str | None]) -> str | None:
+    """Give the one value of a column; None where there are several: then nothing is left out by it."""
+    return values[0] if len(values) == 1 else None
 
 
 def handles_of(rows: pa.Table) -> Iterator[tuple[str, str]]:
