@@ -4,7 +4,7 @@ Engines are imported inside the functions, so that a command loads only what it 
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ def writing(root: Path, *, node: str | None = None, create: bool = True) -> Abst
 def reading(root: Path) -> Iterator["Reader"]:
     """Open a store for reading; its index learns what new segments say of pods."""
     from kata_audit.parse.link import link
-    from kata_audit.store.access import open_reader
+    from kata_audit.store.reader import open_reader
 
     with open_reader(root, link=link) as reader:
         yield reader
@@ -66,3 +66,10 @@ def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":
 
     policy = CutPolicy(max_records=limits.max_records, max_bytes=limits.max_bytes, max_age_secs=limits.max_age_secs)
     return Sealer(writer, policy, SystemClock(), after_seal=lambda: None)
+
+
+def prove_records(root: Path, seqs: Collection[int]) -> bytes:
+    """Make the proof bundle of records of a store."""
+    from kata_audit.store import prove
+
+    return prove.prove_records(root, seqs)

@@ -75,7 +75,7 @@ def head(name: str, summary: Summary, look: Look) -> Iterator[str]:
 
 def story(moments: Iterable[Moment | Silence], look: Look, *, headed: bool = True) -> Iterator[str]:
     """Draw moments and silences, a line each, with a rule where a day begins; `headed` also over the first."""
-    day = None
+    day = sandbox = None
     for moment in moments:
         start = moment.from_ns if isinstance(moment, Silence) else moment.timestamp_ns
         if day is None and not headed:
@@ -83,7 +83,13 @@ def story(moments: Iterable[Moment | Silence], look: Look, *, headed: bool = Tru
         if day != start // _DAY_NS:
             day = start // _DAY_NS
             yield look.paint(f"──── {rfc3339(start)[:10]} UTC " + "─" * (max(look.width, 60) - 20), "dim")
-        yield _silence(moment, look) if isinstance(moment, Silence) else _line(moment, look)
+        if isinstance(moment, Silence):
+            yield _silence(moment, look)
+            continue
+        if sandbox is not None and moment.sandbox_id not in {None, sandbox}:
+            yield look.paint(f"──── sandbox {show(str(moment.sandbox_id))[:_ID_CHARACTERS]}… ────", "dim")
+        sandbox = moment.sandbox_id or sandbox
+        yield _line(moment, look)
 
 
 def _silence(silence: Silence, look: Look) -> str:
@@ -120,7 +126,7 @@ def _text(moment: Moment) -> str:
     if moment.lost is not None:
         parts[0] = f"RECORDS LOST{f' ({moment.lost:,})' if moment.lost else ''}: {moment.body}"
     if moment.container_id and moment.container_id != moment.sandbox_id:
-        parts.append(f"[{moment.container_id[:_ID_CHARACTERS]}]")
+        parts.append(f"[{moment.container or moment.container_id[:_ID_CHARACTERS]}]")
     parts.extend(f"{name}={value}" for name, value in moment.details if moment.lost is None)
     return _LONG_ID.sub("\\1…", " ".join(parts))
 
@@ -155,10 +161,12 @@ def _most(summary: Summary, column: str, count: int = 1) -> str:
 def _layers(summary: Summary, *, host: bool) -> str:
     layers = [(n, component) for (origin, component), n in summary.layers.items() if (origin == Origin.HOST) == host]
     said = ", ".join(f"{component} {n:,}" for n, component in sorted(layers, reverse=True))
-    if not host:
-        return f"{said} (claims)" if said else "no records: what happened inside is not visible here"
-    errors = f"; errors {summary.errors:,}" if summary.errors else ""
-    return f"{said or 'no records'}{f'; copies folded {summary.copies:,}' if summary.copies else ''}{errors}"
+    errors = sum(n for origin, n in summary.errors.items() if (origin == Origin.HOST) == host)
+    parts = [said] if said else ["no records"] if host else ["no records: what happened inside is not visible here"]
+    parts += [f"errors {errors:,}"] if errors else []
+    parts += ["all of it claims"] if said and not host else []
+    parts += [f"copies folded {summary.copies:,}"] if host and summary.copies else []
+    return "; ".join(parts)
 
 
 def _skews(summary: Summary) -> Iterator[str]:

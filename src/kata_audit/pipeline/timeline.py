@@ -32,6 +32,7 @@ COLUMNS = (
     "k8s_namespace",
     "k8s_pod",
     "k8s_pod_uid",
+    "k8s_container",
     "runtime_class",
 )
 """What a story needs of a record."""
@@ -70,6 +71,7 @@ class Moment(NamedTuple):
     event_name: str | None
     sandbox_id: str | None
     container_id: str | None
+    container: str | None
     copy_key: int | None
     copies: int
     repeats: int
@@ -108,7 +110,8 @@ class Summary:
     last_ns: int | None = None
     layers: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Distinct records per (origin, component)."""
-    errors: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    """Distinct records from error on, per origin."""
     lost: int = 0
     """Records that records of the host or a guest say were lost."""
     losses: int = 0
@@ -129,7 +132,7 @@ class Summary:
                 self._seen.add((moment.sandbox_id, moment.copy_key))
             self.records += 1
             self.layers[moment.origin, moment.component] += 1
-            self.errors += (moment.severity or 0) >= ERROR
+            self.errors[moment.origin] += (moment.severity or 0) >= ERROR
             if moment.lost is not None:
                 self.losses += 1
                 self.lost += moment.lost
@@ -235,6 +238,7 @@ def _moments(rows: RecordRows) -> Iterator[tuple[Moment, Mapping[str, Any]]]:
                 event_name=row["event_name"],
                 sandbox_id=row["sandbox_id"],
                 container_id=row["container_id"],
+                container=row["k8s_container"],
                 copy_key=row["copy_key"],
                 copies=1,
                 repeats=0,
