@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kata_audit.pipeline.ingest import Sealer
     from kata_audit.receivers.file import FileReceiver, Place
     from kata_audit.store.reader import Reader
+    from kata_audit.store.verify import CheckedFile, CheckedLog
     from kata_audit.store.writer import Writer
 
 _NO_STORE_KEY = b"kata-audit without a store"
@@ -73,3 +74,17 @@ def prove_records(root: Path, seqs: Collection[int]) -> bytes:
     from kata_audit.store import prove
 
     return prove.prove_records(root, seqs)
+
+
+def verify_log(root: Path) -> "CheckedLog":
+    """Verify a store's log against its checkpoint."""
+    from kata_audit.store import verify
+
+    return verify.verify_log(root)
+
+
+def verify_files(root: Path, log: "CheckedLog", *, deep: bool) -> "Iterator[CheckedFile]":
+    """Verify a store's files against its log."""
+    from kata_audit.store import verify
+
+    return verify.verify_files(root, log, deep=deep)
