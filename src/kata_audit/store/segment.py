@@ -154,16 +154,43 @@ def write_segment(disk: Disk, path: Path, head: Head, rows: RecordRows, leaves: 
     Raises:
         OSError: As the disk says; no file is left under `path`.
     """
-    order = pc.sort_indices(pa.table([rows[name] for name, _ in _SORT], [name for name, _ in _SORT]), sort_keys=_SORT)
+    order = sort_order(rows)
     leaf = pa.FixedSizeBinaryArray.from_buffers(pa.binary(LEAF_BYTES), rows.num_rows, [None, pa.py_buffer(leaves)])
     hints = pc.binary_slice(leaf, 0, HINT_BYTES)
+
+    def groups() -> Iterator[Any]:
+        for start in range(0, rows.num_rows, GROUP_ROWS):
+            wanted = order.slice(start, GROUP_ROWS)
+            columns = [_shorten(column) for column in rows.take(wanted).columns]
+            yield pa.table([*columns, hints.take(wanted), _no_leaves(len(wanted))], schema=SEGMENT_SCHEMA)
+
+    return write_groups(disk, path, head, groups())
+
+
+def sort_order(rows: Any) -> Any:
+    """Give the order in which a segment's rows stand, as indices: by sandbox, time and number; what is null last."""
+    return pc.sort_indices(pa.table([rows[name] for name, _ in _SORT], [name for name, _ in _SORT]), sort_keys=_SORT)
+
+
+def write_groups(disk: Disk, path: Path, head: Head, groups: Iterator[Any]) -> Mark:
+    """Write a segment durably under its name, from row groups that stand in its order.
+
+    Args:
+        disk: What all writing goes through.
+        path: Where it goes; nothing may be there.
+        head: What its footer says.
+        groups: Tables of `SEGMENT_SCHEMA`, taken one at a time.
+
+    Returns:
+        What the log entry will say of the file.
+
+    Raises:
+        OSError: As the disk says; no file is left under `path`.
+    """
     with writing(disk, path) as file:
         sink = _Sink(disk, file)
         with pq.ParquetWriter(pa.PythonFile(sink, "w"), SEGMENT_SCHEMA, **_writer_options()) as writer:
-            for start in range(0, rows.num_rows, GROUP_ROWS):
-                wanted = order.slice(start, GROUP_ROWS)
-                columns = [_shorten(column) for column in rows.take(wanted).columns]
-                group = pa.table([*columns, hints.take(wanted), _no_leaves(len(wanted))], schema=SEGMENT_SCHEMA)
+            for group in groups:
                 writer.write_table(group, row_group_size=GROUP_ROWS)
             writer.add_key_value_metadata({FOOTER_KEY: spell_head(head)})
         sink.drain()

@@ -18,6 +18,7 @@ from kata_audit.clock import Clock
 from kata_audit.errors import SegmentMismatchError, StoreError
 from kata_audit.schema.cursor import Cursor
 from kata_audit.schema.record import EVIDENCE_SCHEMA, EvidenceRows
+from kata_audit.store.compact import Merged, choose, merge
 from kata_audit.store.cut import Batch, Cut, CutCheck, PendingCut, join_rows, keep_within_entry, stream_id
 from kata_audit.store.durable import FULL, Disk, FsyncError, RealDisk, discard, explain, refuse, tidy
 from kata_audit.store.layout import Layout, segment_name
@@ -172,6 +173,59 @@ class Writer:
             raise explain(error, doing="write its log", where=self._layout.log, stopped=True) from error
         self._settle(entry, saved)
         return note
+
+    def compact(self, *, all_of_them: bool = False) -> int:
+        """Merge small segments, as long as there is something to merge.
+
+        Args:
+            all_of_them: Merge wherever two segments of a stream are small enough; else only where eight of one size are.
+
+        Returns:
+            How many segments were merged away.
+
+        Raises:
+            StoreError: A segment is damaged or the disk is full; nothing is lost.
+            StoreStoppedError: The disk failed; open the store again.
+        """
+        self._check_running()
+        gone = 0
+        while (plan := choose(self._live, all_of_them=all_of_them)) is not None:
+            try:
+                merged = merge(self._disk, self._layout, self._live, plan)
+            except OSError as error:
+                raise self._fail(error) from error
+            self._replace(merged)
+            gone += len(merged.inputs) - 1
+        return gone
+
+    def _replace(self, merged: Merged) -> None:
+        """Commit a merged segment to the log, and only then delete what it replaces."""
+        entry = {
+            "t": "compact",
+            "v": 1,
+            "time": max(self._live.time_ns, self._clock.now_ns()),
+            "inputs": list(merged.inputs),
+            "outputs": [
+                {
+                    "name": merged.name,
+                    "bytes": merged.mark.bytes,
+                    "sha256": merged.mark.sha256,
+                    "batches": list(merged.batches),
+                }
+            ],
+        }
+        try:
+            self._log.append(encode_entry(entry))
+        except OSError as error:
+            self._stopped = True
+            raise explain(error, doing="write its log", where=self._layout.log, stopped=True) from error
+        self._live.apply(entry)
+        try:
+            for name in merged.inputs:
+                discard(self._disk, self._layout.segment(name))
+        except OSError:
+            self._stopped = True  # the entry is sealed: whoever opens the store next removes what is left
+        pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """Let go of the store; everything acknowledged is durable already."""
