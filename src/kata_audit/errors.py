@@ -119,6 +119,10 @@ class StoreStoppedError(StoreError):
     """A write or fsync failed, and the writer stopped: nothing after it was promised."""
 
 
+class IndexDamagedError(StoreError):
+    """The index is damaged; it holds no evidence and can be removed at any time."""
+
+
 class ReceiverError(KataAuditError):
     """An input cannot be read."""
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kata_audit.errors import StoreError
+from kata_audit.errors import IndexDamagedError, StoreError
 from kata_audit.schema.cursor import Cursor
 from kata_audit.schema.fact import FactKind, FactRows
 from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
@@ -113,7 +113,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
-            _remove(path)
+            remove_index(path)
             return _opened(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
@@ -122,16 +122,25 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:
-    with suppress(sqlite3.Error):
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECS, isolation_level=None
-        )
-        if _version(connection) == VERSION:
-            return connection
-        connection.close()
+    """Open what is there; a user who may not write the files beside it reads the index as it last stood."""
+    for option in ("mode=ro", "mode=ro&immutable=1"):
+        with suppress(sqlite3.Error):
+            connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?{option}", uri=True, timeout=_BUSY_SECS, isolation_level=None
+            )
+            if _version_or_none(connection) == VERSION:
+                return connection
+            connection.close()
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _make_tables(connection)
     return connection
+
+
+def _version_or_none(connection: sqlite3.Connection) -> int | None:
+    try:
+        return _version(connection)
+    except sqlite3.Error:
+        return None
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -161,7 +170,21 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _remove(path: Path) -> None:
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Let out only errors of the store."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        hint = "Make room, and let this user read and write the store's index."
+        raise StoreError("The index cannot be used.", where=str(error), hint=hint) from error
+    except sqlite3.DatabaseError as error:
+        hint = "Remove index.sqlite: it holds no evidence and is made anew."
+        raise IndexDamagedError("The index is damaged.", hint=hint) from error
+
+
+def remove_index(path: Path) -> None:
+    """Remove an index; the next one to open it makes it anew."""
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
@@ -185,19 +208,18 @@ class Index:
             link: Turns host rows into facts.
 
         Raises:
+            IndexDamagedError: The file is damaged: remove it and begin anew.
             StoreError: The index cannot be written.
         """
-        try:
+        with _explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 done = self._catch_up(live, read_columns, link)
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # the first failure is the one to tell
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            hint = "Make room, let this user write, or remove index.sqlite: it is made anew."
-            raise StoreError("The index cannot be written.", hint=hint) from error
         return done
 
     def _catch_up(self, live: LiveFiles, read_columns: ReadColumns, link: Link) -> CaughtUp:
@@ -276,17 +298,17 @@ class Index:
     @property
     def applied(self) -> int:
         """How many log entries the index has seen."""
-        found = self._connection.execute("SELECT value FROM about WHERE name = 'entries'").fetchone()
-        return int(found[0]) if found else 0
+        found = self._ask("SELECT value FROM about WHERE name = 'entries'")
+        return int(found[0][0]) if found else 0
 
     def positions(self) -> dict[tuple[str, str], Cursor]:
         """Give, per receiver and stream, the cursor that ends farthest among sealed records."""
-        rows = self._connection.execute("SELECT receiver, stream, start, length, line FROM positions")
+        rows = self._ask("SELECT receiver, stream, start, length, line FROM positions")
         return {(receiver, stream): Cursor(stream, *rest) for receiver, stream, *rest in rows}
 
     def segments(self) -> dict[str, SegmentStatistics]:
         """Give what is known of each live segment, by name."""
-        return {row[0]: SegmentStatistics(*row[:-1]) for row in self._connection.execute("SELECT * FROM segments")}
+        return {row[0]: SegmentStatistics(*row[:-1]) for row in self._ask("SELECT * FROM segments")}
 
     def holders(self, field: str, values: Collection[str]) -> frozenset[str]:
         """Name the segments in which a record may state one of some values of a field of `HANDLES`."""
@@ -298,7 +320,7 @@ class Index:
     def values_like(self, field: str, start: str) -> list[str]:
         """Give the values of an indexed field that begin with a text; for finding names by a prefix."""
         query = "SELECT DISTINCT value FROM handles WHERE field = ? AND value >= ? AND value < ?"
-        return [value for (value,) in self._connection.execute(query, (field, start, start + "\U0010ffff")) if value != MANY]
+        return [value for (value,) in self._ask(query, field, start, start + "\U0010ffff") if value != MANY]
 
     def of_subjects(self, kind: FactKind, subjects: Collection[str]) -> list[Fact]:
         """Give every fact of a kind about some subjects."""
@@ -313,14 +335,18 @@ class Index:
     def every(self, kind: FactKind) -> list[Fact]:
         """Give every fact of a kind."""
         query = "SELECT subject, object, node, boot_id, seq FROM facts WHERE kind = ?"
-        return [Fact(*row) for row in self._connection.execute(query, (str(kind),))]
+        return [Fact(*row) for row in self._ask(query, str(kind))]
 
     def subjects_like(self, kind: FactKind, start: str) -> list[Fact]:
         """Give every fact of a kind whose subject begins with a text."""
         query = "SELECT subject, object, node, boot_id, seq FROM facts WHERE kind = ? AND subject >= ? AND subject < ?"
-        return [Fact(*row) for row in self._connection.execute(query, (str(kind), start, start + "\U0010ffff"))]
+        return [Fact(*row) for row in self._ask(query, str(kind), start, start + "\U0010ffff")]
 
     def _chunked(self, query: str, first: str, values: Collection[str]) -> Iterator[tuple[Any, ...]]:
         rest = iter(values)
         while chunk := list(islice(rest, _MARKS)):
-            yield from self._connection.execute(query.format(", ".join("?" * len(chunk))), (first, *chunk))
+            yield from self._ask(query.format(", ".join("?" * len(chunk))), first, *chunk)
+
+    def _ask(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+        with _explained():
+            return self._connection.execute(query, parameters).fetchall()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from kata_audit.errors import StoreError, VerificationError
+from kata_audit.errors import IndexDamagedError, StoreError, VerificationError
 from kata_audit.schema.record import RecordRows
 from kata_audit.store.answers import EVERYTHING_IN_SCOPE, Order, Reader, Scope, StoreStatus
 from kata_audit.store.engine import DEFAULT_MEMORY_MB, DEFAULT_THREADS, Engine, to_record_rows
-from kata_audit.store.index import CaughtUp, Index, Link, open_index
+from kata_audit.store.index import CaughtUp, Index, Link, open_index, remove_index
 from kata_audit.store.layout import Layout, check_format
 from kata_audit.store.live import Live
 from kata_audit.store.log import read_checkpoint, read_entries
@@ -87,8 +87,14 @@ def catch_up(root: Path, link: Link) -> CaughtUp:
     layout = Layout(root)
     if not check_format(layout):
         raise StoreError("There is no store here.", where=str(root), hint=NO_STORE)
+    live = read_live(layout)
+    try:
+        with open_index(layout.index_file) as index:
+            return index.catch_up(live, segment_columns(layout), link)
+    except IndexDamagedError:
+        remove_index(layout.index_file)
     with open_index(layout.index_file) as index:
-        return index.catch_up(read_live(layout), segment_columns(layout), link)
+        return index.catch_up(live, segment_columns(layout), link)
 
 
 def read_live(layout: Layout) -> Live:
@@ -135,8 +141,8 @@ def _index_for(layout: Layout, live: Live, link: Link | None) -> Iterator[Index]
             yield opened.enter_context(open_index(layout.index_file, writable=False))
             return
         try:
-            index = opened.enter_context(open_index(layout.index_file))
-            index.catch_up(live, segment_columns(layout), link)
+            catch_up(layout.root, link)
+            index = opened.enter_context(open_index(layout.index_file, writable=False))
         except StoreError:  # a user who may only read gets an index of their own
             index = opened.enter_context(open_index(layout.index_file, writable=False))
             index = opened.enter_context(index.copied())
