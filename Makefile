@@ -53,6 +53,7 @@ servers: ## install the real servers that tests use
 docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate/schema.py
 	$(BIN)/python docs/generate/errors.py
+	$(BIN)/python docs/generate/commands.py
 	$(BIN)/python docs/generate/search_language.py
 
 lock: ## pin the newest packages that fit; needs uv, which is no dependency of ours

@@ -24,7 +24,7 @@ _MOST_BUNDLE_BYTES = 64 << 20
 def command(*, path: Path | None, deep: bool, vkey: str | None, store: Path, form: str) -> None:
     """Verify a store or a proof bundle.
 
-    PATH is a store's directory or a bundle; without it, the store. Exit code 0 says that the evidence verifies, and 3 that it
+    PATH is a store's directory or a bundle; without it, the store. Exit code 0 says that the evidence verifies, 3 that it
     does not. A whole store that was put back is seen only against a checkpoint that you keep elsewhere.
     """
     target = path or store
@@ -65,10 +65,8 @@ def _verify_store(root: Path, form: str, *, deep: bool) -> None:
     from kata_audit.wiring import verify_files, verify_log
 
     log = verify_log(root)
-    wrong = []
-    for checked in verify_files(root, log, deep=deep):
-        if checked.problem is not None:
-            wrong.append(f"{checked.name}: {checked.problem}")
+    checked = [file for file in verify_files(root, log, deep=deep) if file.problem is not None]
+    wrong = [f"{file.name}: {file.problem}" for file in checked]
     facts = {name: value for name, value in log._asdict().items() if name != "live"}
     if form == "json":
         write_lines([json_line({"verified": not wrong, "deep": deep, **facts, "problems": wrong})])

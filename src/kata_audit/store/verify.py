@@ -1,7 +1,7 @@
 """Verify a store against its own log: the log against its checkpoint, and each live file against the log.
 
-It shows that nothing was altered since it was sealed, as far as the checkpoint in the store goes; an older or rewritten store
-that was put back whole is seen only against a checkpoint kept elsewhere.
+It shows that nothing was altered since it was sealed, as far as the checkpoint in the store goes; an older or rewritten
+store that was put back whole is seen only against a checkpoint kept elsewhere.
 """
 
 from collections.abc import Iterator

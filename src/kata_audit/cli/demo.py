@@ -1,0 +1,105 @@
+"""`kata-audit demo`: the product on a real capture, by the commands that a person would type."""
+
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+
+from kata_audit.cli.options import CONFIG_VARIABLE, STORE_VARIABLE, example
+from kata_audit.cli.output import write_lines
+from kata_audit.cli.terminal import is_coloured, paint, say
+from kata_audit.errors import VerificationError
+
+_POD = "payments/vault-0"
+_FORGED = 'receiver:"file:cri"'
+_KEYS_VARIABLE = "KATA_AUDIT_KEYS"
+
+
+@click.command("demo")
+@example("demo", "demo | less -R")
+def command() -> None:
+    """Show the product on a real capture.
+
+    Coverage, a pod's story with a denied exec, a guest that forges a host's line, a verified store, one record proven to a
+    stranger, and one altered byte that is named. Everything happens in a temporary folder.
+    """
+    with as_file(files("kata_audit") / "samples") as samples, tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        with chdir(samples), _surroundings(here / "trail"):
+            _act(["node.journal.export.zst", *sorted(map(str, Path().glob("pods/*/*/*.log")))], here)
+
+
+@contextmanager
+def _surroundings(store: Path) -> Iterator[None]:
+    """Name the demo's own store, and no keys or configuration of the person, for the length of a block."""
+    names = (STORE_VARIABLE, CONFIG_VARIABLE, _KEYS_VARIABLE)
+    before = {name: os.environ.pop(name, None) for name in names}
+    empty = store.with_name("empty.toml")
+    empty.touch()
+    os.environ |= {STORE_VARIABLE: str(store), CONFIG_VARIABLE: str(empty)}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _act(logs: Sequence[str], here: Path) -> None:
+    """Run the scenes one after the other."""
+    _scene("Every line is understood, or says that it is not", "A node's journal and a container's log, as they are.")
+    _run("parse", "--stats", *logs)
+    _scene("Bytes become evidence", "Received, masked, made durable, sealed under a signed checkpoint.")
+    _run("ingest", "--node", "lab/worker-a", *logs)
+    _scene(f"The story of {_POD}", "Host on the left, the guest's claims behind `»`. Its policy denied an exec.")
+    _run("timeline", _POD, "--severity", "warn")
+    _scene(
+        "A guest forges a line of the host",
+        "It printed a shim's error to its log. Origin follows the transport, not the text.",
+    )
+    _run("search", _FORGED, "--columns", "seq,origin,receiver,k8s_pod,body")
+    _scene(
+        "One record, proven to a stranger", "With one file and the public key, without this program and without the store."
+    )
+    _run("prove", "0", "--out", str(here / "record-0.json"))
+    _run("verify", str(here / "record-0.json"))
+    _scene("The whole store verifies", "Every record's leaf, every batch, every entry of the log.")
+    _run("verify", "--deep")
+    _scene("One byte is altered", "In the middle of one file of the store.")
+    _alter(here / "trail")
+    try:
+        _run("verify", "--deep")
+    except VerificationError as error:
+        say(f"kata-audit: {error.diagnostics()}")
+        write_lines(["", "Exit code 3: the evidence does not verify. That is what it should say."])
+
+
+def _scene(title: str, sentence: str) -> None:
+    coloured = is_coloured(sys.stdout)
+    write_lines(["", paint(f"━━ {title} ━━", "bold", coloured=coloured), sentence])
+
+
+def _run(*arguments: str) -> None:
+    """Show a command line, and run it."""
+    from kata_audit.cli.main import cli
+
+    shown = shlex.join(Path(each).name if each.startswith("/") else each for each in arguments)
+    write_lines([paint(f"$ kata-audit {shown}", "cyan", coloured=is_coloured(sys.stdout))])
+    with cli.make_context("kata-audit", list(arguments)) as context:
+        cli.invoke(context)
+
+
+def _alter(store: Path) -> None:
+    """Flip one bit in the middle of the largest segment."""
+    segment = max(store.glob("segments/*/*.parquet"), key=lambda path: path.stat().st_size)
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.chmod(0o640)
+    segment.write_bytes(data)
