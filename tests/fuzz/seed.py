@@ -1,0 +1,89 @@
+"""Write the first inputs of each fuzz target, from the simulator's captures: `python tests/fuzz/seed.py`."""
+
+import gzip
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.fuzz.targets import NOTE, SIGNER, TEXT
+from tests.simulator import TEMPLATES, Node
+
+from kata_audit.schema.source import Transport
+from kata_audit.tlog.entry import encode_entry
+from kata_audit.tlog.tiles import frame_entry
+
+KEPT = Path(__file__).resolve().parents[1] / "data" / "fuzz"
+_LONGEST = 3_000
+_QUERIES = (
+    'pod:api-1 exec AND NOT severity:>=warn "blocked by policy"',
+    "sandbox_id:8d0e* OR attributes.exec-id:'a b' (container:web seq:>10)",
+    r"body:/process command: \[.*shadow/ timestamp:<2026-11-23T06:06:45Z",
+    "",
+    "NOT (NOT (a OR b)) )",
+)
+
+
+def _messages(entries: list[bytes]) -> Iterator[bytes]:
+    """Give the texts of entries: what a file of the host would hold."""
+    for entry in entries:
+        text = json.loads(entry)["MESSAGE"]
+        yield (bytes(text) if isinstance(text, list) else text.encode()) + b"\n"
+
+
+def streams() -> dict[Transport, list[bytes]]:
+    """Give small streams of each transport."""
+    node = Node(5)
+    entries = [line for line in node.journal_json(records=9_000) if len(line) < _LONGEST][::1100]
+    blocks = [block for block in node.journal_export(records=9_000) if len(block) < _LONGEST][::1100]
+    logs = [one.data[:_LONGEST] for one in node.container_logs(records=3_000)][:3]
+    with gzip.open(TEMPLATES / "rs-virtiofsd-panic-info.jsonl.gz") as stored:
+        entries += [line for line in stored.read().splitlines(keepends=True) if b'"MESSAGE":[' in line]
+    texts = list(_messages(entries))
+    return {
+        Transport.JOURNAL_JSON: entries,
+        Transport.JOURNAL_EXPORT: blocks,
+        Transport.CRI: logs,
+        Transport.HOST_FILE: texts,
+        Transport.CONSOLE: [b"".join(texts)[:_LONGEST], b"[    0.395399] brd: module loaded\r\n"],
+        Transport.BARE: texts[:2],
+    }
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """Give the first inputs of every target."""
+    found: dict[str, list[bytes]] = {"mask": [], "derive": []}
+    for number, transport in enumerate(Transport):
+        inputs = streams()[transport]
+        found[f"split-{transport}"] = [bytes([2, 7, 200]) + data for data in inputs]
+        found["mask"] += [bytes([number]) + data for data in inputs[:4]]
+        found["derive"] += [bytes([number]) + data for data in inputs]
+    entry = {"t": "genesis", "v": 1, "time": 1, "origin": "example.org/log", "hash": "sha256", "leaf": "KAR1"}
+    entries = [encode_entry(entry), encode_entry({**entry, "t": "cut", "from": 0, "to": 5, "batches": [], "gaps": []})]
+    return {
+        **found,
+        "query": [query.encode() for query in _QUERIES],
+        "note": [NOTE, TEXT.encode()],
+        "keys": [SIGNER.spell().encode(), SIGNER.verifier.vkey.encode()],
+        "checkpoint": [TEXT.encode(), TEXT.encode() + b"more\n"],
+        "entry": entries,
+        "tile": [b"".join(map(frame_entry, entries)), b"\x00\x00\x00\x01a"],
+        "bundle": [
+            json.dumps({"origin": "example.org/log", "vkey": SIGNER.verifier.vkey, "checkpoint": NOTE.decode()}).encode()
+        ],
+    }
+
+
+def main() -> None:
+    """Write every first input, numbered."""
+    for name, inputs in seeds().items():
+        folder = KEPT / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, data in enumerate(inputs):
+            (folder / f"seed-{number:02}").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

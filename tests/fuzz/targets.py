@@ -1,0 +1,226 @@
+"""What is fuzzed: one function a parser, from arbitrary bytes to silence or a broken promise.
+
+A parser of strangers' bytes either answers or refuses with its own error; it never crashes, and it never loses or invents
+a byte. The functions here say what that means for each of them; `run.py` feeds them, and a test replays what it kept.
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from kata_audit.parse.mask import mask
+
+from kata_audit import verify_bundle
+from kata_audit.errors import CheckpointError, KataAuditError, QueryError
+from kata_audit.parse.split import Held, finish, split
+from kata_audit.pipeline.derive import derive
+from kata_audit.predicate.language import parse_query
+from kata_audit.predicate.rows import evaluate
+from kata_audit.predicate.sql import print_sql
+from kata_audit.schema.cursor import parse_cursor
+from kata_audit.schema.record import EVIDENCE_SCHEMA, RECORD_SCHEMA
+from kata_audit.schema.source import Chunk, Source, Transport
+from kata_audit.tlog.checkpoint import format_checkpoint, parse_checkpoint
+from kata_audit.tlog.entry import decode_entry, encode_entry
+from kata_audit.tlog.note import generate_signer, open_note, parse_signer, parse_verifier, sign_note
+from kata_audit.tlog.tiles import split_bundle
+
+_OBSERVED_NS = 1_795_500_000_000_000_000
+_STREAM = "fuzz?1-2-aa"
+_KEY = bytes(range(32))
+_MARKER = re.compile(rb"\*masked:[a-z0-9-]+(?::[0-9a-f]{16})?\*")
+SIGNER = generate_signer("example.org/log", _KEY)
+TEXT = "example.org/log\n7\nq6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n"
+NOTE = sign_note(TEXT, [SIGNER])
+"""The one note that may open."""
+
+
+def evidence_of(data: bytes, transport: Transport, cuts: list[int]) -> pa.RecordBatch:
+    """Split bytes that come in chunks, and check that the frames tile them.
+
+    Args:
+        data: The stream.
+        transport: Its envelope.
+        cuts: Ascending places where one chunk ends and the next begins.
+    """
+    source = Source("file", "fuzz/node", "default", transport)
+    held = Held()
+    found = []
+    chunk = Chunk(source, _STREAM, 0, b"", _OBSERVED_NS)
+    for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+        chunk = Chunk(source, _STREAM, start, data[start:end], _OBSERVED_NS)
+        held, rows = split(held, chunk)
+        found.append(rows)
+    found.append(finish(held, chunk))
+    table = pa.Table.from_batches(found, EVIDENCE_SCHEMA).combine_chunks()
+    rows = table.to_batches()[0] if table.num_rows else found[0]
+    check_tiling(rows, data)
+    return rows
+
+
+def check_tiling(rows: pa.RecordBatch, data: bytes) -> None:
+    """Law L1: the frames, in order, are the bytes; the cursors say where each stands."""
+    raws = rows.column("raw").to_pylist()
+    assert b"".join(raws) == data
+    offset = 0
+    for raw, text in zip(raws, rows.column("cursor").to_pylist(), strict=True):
+        cursor = parse_cursor(text)
+        assert raw
+        assert cursor is not None
+        assert (cursor.offset, cursor.length) == (offset, len(raw))
+        offset = cursor.end
+
+
+def _cut(data: bytes) -> tuple[bytes, list[int]]:
+    """Take the places of chunks from the first bytes: their number, then each one's distance."""
+    if not data:
+        return b"", []
+    count = data[0] % 8
+    distances, rest = data[1 : 1 + count], data[1 + count :]
+    cuts = [sum(distances[: index + 1]) for index in range(len(distances))]
+    return rest, [place for place in cuts if place <= len(rest)]
+
+
+def _splitter(transport: Transport) -> Callable[[bytes], None]:
+    def fuzz(data: bytes) -> None:
+        """Any chunking gives the same frames, and they tile the bytes."""
+        stream, cuts = _cut(data)
+        assert evidence_of(stream, transport, cuts).equals(evidence_of(stream, transport, []))
+
+    return fuzz
+
+
+def _transport_and_stream(data: bytes) -> tuple[Transport, bytes]:
+    transports = list(Transport)
+    return transports[data[0] % len(transports)] if data else Transport.BARE, data[1:]
+
+
+def fuzz_mask(data: bytes) -> None:
+    """Law L2 for masks: rows, order and every other column stay, and so does all text between the marks."""
+    transport, stream = _transport_and_stream(data)
+    rows = evidence_of(stream, transport, [])
+    masked, _ = mask(rows, _KEY)
+    assert masked.schema == rows.schema
+    assert masked.num_rows == rows.num_rows
+    for name in rows.schema.names:
+        assert name == "raw" or masked.column(name).equals(rows.column(name))
+    for before, after in zip(rows.column("raw").to_pylist(), masked.column("raw").to_pylist(), strict=True):
+        check_text_between_marks(before, after)
+
+
+def check_text_between_marks(before: bytes, after: bytes) -> None:
+    """What is no mark stood there before, in the same order, from the beginning to the end."""
+    parts = _MARKER.split(after)
+    assert before.startswith(parts[0])
+    assert before.endswith(parts[-1])
+    place = 0
+    for part in parts:
+        found = before.find(part, place)
+        assert found >= 0
+        place = found + len(part)
+
+
+def fuzz_derive(data: bytes) -> None:
+    """Law L2 for parsing: one record a row, evidence untouched, the same twice."""
+    transport, stream = _transport_and_stream(data)
+    rows = evidence_of(stream, transport, [])
+    records = derive(rows)
+    assert records.schema == RECORD_SCHEMA
+    assert records.num_rows == rows.num_rows
+    records.validate(full=True)
+    for name in EVIDENCE_SCHEMA.names:
+        assert records.column(name).equals(rows.column(name))
+    assert derive(rows).equals(records)
+    _check_origin(records, transport)
+
+
+def _check_origin(records: pa.RecordBatch, transport: Transport) -> None:
+    """Law L7: what comes from a guest's transport is the guest's, whatever it says."""
+    if transport in (Transport.CONSOLE, Transport.CRI) and records.num_rows:
+        assert pc.unique(records.column("origin").cast(pa.string())).to_pylist() == ["guest"]
+
+
+_NO_ROWS = pa.RecordBatch.from_pylist([], schema=RECORD_SCHEMA)
+
+
+def fuzz_query(data: bytes) -> None:
+    """A query is a condition that both engines take, or a mistake that is told."""
+    try:
+        where = parse_query(data.decode("utf-8", "replace"))
+    except QueryError:
+        return
+    assert len(evaluate(where, _NO_ROWS)) == 0
+    print_sql(where)
+
+
+def fuzz_note(data: bytes) -> None:
+    """Only the one text that was signed opens, whatever stands around its signature."""
+    try:
+        text = open_note(data, [SIGNER.verifier])
+    except CheckpointError:
+        return
+    assert text == TEXT
+
+
+def fuzz_keys(data: bytes) -> None:
+    """A key's text is read or refused; one that is read is spelled the same way again."""
+    text = data.decode("utf-8", "replace")
+    with suppress(ValueError):
+        assert parse_verifier(text).vkey == text
+    with suppress(ValueError):
+        assert parse_signer(text).spell() == text
+
+
+def fuzz_checkpoint(data: bytes) -> None:
+    """A checkpoint's text is read or refused; what is read is written as the same text."""
+    text = data.decode("utf-8", "replace")
+    try:
+        checkpoint = parse_checkpoint(text)
+    except CheckpointError:
+        return
+    assert parse_checkpoint(format_checkpoint(checkpoint)) == checkpoint
+    assert text.startswith(format_checkpoint(checkpoint))
+
+
+def fuzz_entry(data: bytes) -> None:
+    """A log entry is read or refused; only the canonical spelling is read."""
+    try:
+        entry = decode_entry(data)
+    except KataAuditError:
+        return
+    assert encode_entry(entry) == data
+
+
+def fuzz_tile(data: bytes) -> None:
+    """An entry bundle is cut into its entries or refused."""
+    try:
+        entries = split_bundle(data)
+    except KataAuditError:
+        return
+    assert b"".join(len(one).to_bytes(2, "big") + one for one in entries) == data
+
+
+def fuzz_bundle(data: bytes) -> None:
+    """A proof bundle is verified or refused."""
+    try:
+        verdict = verify_bundle.verify(data)
+    except verify_bundle.BundleNotVerifiedError:
+        return
+    assert verdict.records
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    **{f"split-{transport}": _splitter(transport) for transport in Transport},
+    "mask": fuzz_mask,
+    "derive": fuzz_derive,
+    "query": fuzz_query,
+    "note": fuzz_note,
+    "keys": fuzz_keys,
+    "checkpoint": fuzz_checkpoint,
+    "entry": fuzz_entry,
+    "tile": fuzz_tile,
+    "bundle": fuzz_bundle,
+}
+"""Every target by name."""
