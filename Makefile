@@ -14,6 +14,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 INSTALL := $(PIP) install --require-hashes
+FUZZ_TARGETS := PYTHONPATH=. $(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)'
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
@@ -40,12 +41,13 @@ tests: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp ## speeds as ratios, in one run
 	$(BIN)/python tests/perf/bench.py
 
-fuzz: $(VENV)/dev.stamp ## FUZZ_SECONDS (30) for each parser
-	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+fuzz: $(VENV)/dev.stamp ## FUZZ_SECONDS (30) for each parser, as many at a time as there are WORKERS (2)
+	@$(FUZZ_TARGETS) | xargs -P $(WORKERS) -n 1 $(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 torture: $(VENV)/dev.stamp ## long fault, fuzz and volume runs; takes hours
 	$(BIN)/pytest --torture --timeout 0 -rs
-	$(BIN)/python tests/fuzz/run.py --seconds 600
+	$(MAKE) fuzz FUZZ_SECONDS=600
+	$(BIN)/python tests/perf/volume.py
 
 servers: ## install the real servers that tests use
 	@echo "No test needs a real server: nothing to install."
