@@ -1,10 +1,11 @@
 """What outlives a cut: the states that the stages handed over, and the newest cursor of each stream, saved before its entry.
 
-One JSON file per sealed cut, named by the number at which the cut ends; the one before it goes once the cut is sealed.
+One file per sealed cut, a checksum and JSON, named by the number at which the cut ends; the one before it goes once the cut is sealed.
 """
 
 import base64
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from kata_audit.store.durable import Disk, write_file
 from kata_audit.store.layout import Layout
 
 VERSION = 1
+_CHECKSUM_BYTES = 9
+"""Eight hex digits of CRC-32 and a space."""
 
 
 class Saved(NamedTuple):
@@ -40,15 +43,22 @@ def save(disk: Disk, layout: Layout, sealed: int, saved: Saved) -> Path:
         "cursors": {stream: str(cursor) for stream, cursor in saved.cursors.items()},
     }
     path = layout.state_file(sealed)
-    write_file(disk, path, json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+    write_file(disk, path, _spell(value))
     return path
+
+
+def _spell(value: Mapping[str, Any]) -> bytes:
+    """Spell a state file: its checksum, a space, its content."""
+    content = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return f"{zlib.crc32(content):08x} ".encode() + content
 
 
 def load(layout: Layout, sealed: int) -> Saved | None:
     """Read the states of the cut that ends at `sealed`; None if they are not there, broken, or of another version."""
     try:
-        value = json.loads(layout.state_file(sealed).read_bytes())
-        if value["v"] != VERSION or value["sealed"] != sealed:
+        data = layout.state_file(sealed).read_bytes()
+        value = json.loads(data[_CHECKSUM_BYTES:])
+        if _spell(value) != data or value["v"] != VERSION or value["sealed"] != sealed:
             return None
         states = {name: base64.b64decode(state, validate=True) for name, state in value["states"].items()}
         cursors = {stream: parse_cursor(cursor) for stream, cursor in value["cursors"].items()}
