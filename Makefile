@@ -42,7 +42,7 @@ bench: $(VENV)/dev.stamp ## speeds as ratios, in one run
 	$(BIN)/python tests/perf/bench.py
 
 fuzz: $(VENV)/dev.stamp ## FUZZ_SECONDS (30) for each parser, as many at a time as there are WORKERS (2)
-	@$(FUZZ_TARGETS) | xargs -P $(WORKERS) -n 1 $(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+	@targets=$$($(FUZZ_TARGETS)) && echo "$$targets" | xargs -P $(WORKERS) -n 1 $(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 torture: $(VENV)/dev.stamp ## long fault, fuzz and volume runs; takes hours
 	$(BIN)/pytest --torture --timeout 0 -rs
