@@ -1,101 +1,112 @@
-"""Paths, bundles and entries as the specification spells them."""
-
-from hashlib import sha256
+"""Tiles and entry bundles: no other bytes, widths or lengths than those of the format."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.tlog.trees import Tree
 
 from kata_audit.errors import ConsistencyError, VerificationError
-from kata_audit.tlog.entry import decode_entry, encode_entry
-from kata_audit.tlog.merkle import hash_leaf
-from kata_audit.tlog.tiles import entries_path, frame_entry, split_bundle, subtree_reader, tile_path, tile_root, tile_width
-
-CT_INPUTS = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657"]
-
-
-@pytest.mark.parametrize(
-    ("number", "path"),
-    [(0, "000"), (255, "255"), (999, "999"), (1000, "x001/000"), (1234067, "x001/x234/067"), (999999999, "x999/x999/999")],
+from kata_audit.tlog.merkle import hash_leaf, prove_inclusion, root_of
+from kata_audit.tlog.tiles import (
+    MAX_ENTRY_BYTES,
+    TILE_WIDTH,
+    entries_path,
+    frame_entry,
+    split_bundle,
+    subtree_reader,
+    tile_path,
+    tile_root,
+    tile_width,
 )
-def test_numbers_in_paths(number: int, path: str) -> None:
-    assert tile_path(0, number, 256) == f"tile/0/{path}"
-    assert entries_path(number, 3) == f"tile/entries/{path}.p/3"
+
+LEAVES = [hash_leaf(b"%d" % index) for index in range(70_000)]
 
 
-@pytest.mark.parametrize("width", [0, 257, -1])
-def test_widths_that_no_tile_has(width: int) -> None:
+@pytest.mark.parametrize("width", [0, -1, 257])
+def test_a_tile_has_a_width(width: int) -> None:
+    """No path is spelled for a tile that cannot be."""
     with pytest.raises(ValueError, match="wide"):
         tile_path(0, 0, width)
+    with pytest.raises(ValueError, match="wide"):
+        entries_path(0, width)
 
 
-def test_widths_of_a_log_of_seventy_thousand() -> None:
-    assert [tile_width(0, number, 70_000) for number in (0, 272, 273, 274)] == [256, 256, 112, 0]
-    assert [tile_width(1, 0, 70_000), tile_width(1, 1, 70_000), tile_width(2, 0, 70_000), tile_width(3, 0, 70_000)] == [
-        256,
-        17,
-        1,
-        0,
-    ]
+def test_a_partial_tile_says_how_wide_it_is() -> None:
+    """Only a full tile has a path without a width."""
+    assert tile_path(1, 1234067, 17) == "tile/1/x001/x234/067.p/17"
+    assert entries_path(1000, 255) == "tile/entries/x001/000.p/255"
+    assert entries_path(1000, 256) == "tile/entries/x001/000"
 
 
-def test_the_published_tile_and_bundle_of_seven_leaves() -> None:
-    data = [bytes.fromhex(text) for text in CT_INPUTS]
-    bundle = b"".join(frame_entry(entry) for entry in data)
-
-    assert bundle.hex() == "0000000100000110000220210002303100044041424300085051525354555657"
-    assert split_bundle(bundle) == data
-    tile = b"".join(hash_leaf(entry) for entry in data)
-    assert sha256(tile).hexdigest() == "ec88933a26b0c5a411a10c4afb43f254255423d6a269e8975a7fa0841434e577"
+@given(st.lists(st.binary(max_size=300), max_size=TILE_WIDTH))
+def test_a_bundle_survives_a_round_trip(entries: list[bytes]) -> None:
+    """Framed entries are split again as they were."""
+    assert split_bundle(b"".join(map(frame_entry, entries))) == entries
 
 
-@given(st.lists(st.binary(max_size=300), max_size=256))
-def test_bundles_round_trip(entries: list[bytes]) -> None:
-    assert split_bundle(b"".join(frame_entry(entry) for entry in entries)) == entries
+@given(st.lists(st.binary(min_size=1, max_size=30), min_size=1, max_size=4), st.data())
+def test_a_bundle_cut_short_is_refused(entries: list[bytes], data: st.DataObject) -> None:
+    """A bundle that ends inside an entry is refused, wherever it was cut."""
+    last = frame_entry(entries[-1])
+    whole = b"".join(map(frame_entry, entries))
+    cut = data.draw(st.integers(1, len(last) - 1))
 
-
-@pytest.mark.parametrize("bundle", [b"\x00", b"\x00\x01", b"\x00\x00\x00", b"\x00\x02a", b"\x00\x00" * 257])
-def test_a_bundle_that_is_cut_or_too_long_is_refused(bundle: bytes) -> None:
     with pytest.raises(ConsistencyError):
-        split_bundle(bundle)
+        split_bundle(whole[:-cut])
 
 
-def test_a_tile_that_is_cut_is_refused() -> None:
+@pytest.mark.parametrize("bad", [b"\x00", b"\x00\x01", b"\x00\x02a", frame_entry(b"a") + b"\x00", frame_entry(b"") * 257])
+def test_other_bytes_are_no_bundle(bad: bytes) -> None:
+    """Trailing bytes, lengths past the end and a 257th entry are refused."""
     with pytest.raises(ConsistencyError):
-        tile_root(bytes(8191))
-    with pytest.raises(ConsistencyError):
-        tile_root(bytes(96))
-    with pytest.raises(ConsistencyError):
-        subtree_reader(lambda _level, _number, _width: bytes(8191))(128, 256)
+        split_bundle(bad)
 
 
-def test_an_entry_that_is_too_long_is_refused() -> None:
+def test_an_entry_has_a_limit() -> None:
+    """The length of an entry fits its frame."""
+    assert len(frame_entry(bytes(MAX_ENTRY_BYTES))) == MAX_ENTRY_BYTES + 2
     with pytest.raises(VerificationError):
-        frame_entry(bytes(65_536))
-    with pytest.raises(VerificationError):
-        encode_entry({"t": "x" * 70_000})
+        frame_entry(bytes(MAX_ENTRY_BYTES + 1))
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b'{"t":"x","t":"x"}', b'{"t":"x","a":1.5}', b'{"t": "x"}', b'{"t":"x","a":NaN}', b'{"t":"\\u0041"}', b'{"t":"\\ud800"}', b'["t"]',
-        b'{"t":"x"}\n', b'{"u":"x"}', b'{"t":1}', b"", b"\xff", b'{"t":"x","a":18446744073709551616}', b'{"b":1,"a":2,"t":"x"}',
-        b'{"t":"x","\xc3\xa9":1}', b"[" * 5000, b'{"t":"x","a":' + b"[" * 17 + b"]" * 17 + b"}",
-    ],
-)  # fmt: skip
-def test_an_entry_that_is_spelled_otherwise_is_refused(data: bytes) -> None:
-    with pytest.raises(VerificationError):
-        decode_entry(data)
+@pytest.mark.parametrize("size", [0, 31, 33, 96, 8191, 8193, 16384])
+def test_a_root_is_over_a_perfect_part_of_a_tile(size: int) -> None:
+    """Bytes that are not 1, 2, 4 … 256 hashes have no root."""
+    with pytest.raises(ConsistencyError):
+        tile_root(bytes(size))
 
 
-@given(
-    st.dictionaries(
-        st.text(st.characters(codec="ascii"), max_size=5),
-        st.one_of(st.booleans(), st.integers(-(2**63), 2**64 - 1), st.text(st.characters(codec="utf-8"))),
-    )
-)
-def test_entries_round_trip(content: dict[str, object]) -> None:
-    entry = {**content, "t": "test"}
+def test_a_tile_that_is_too_short_is_refused() -> None:
+    """A tile of 8,191 bytes gives no proof."""
+    tree = Tree(LEAVES[:512])
+    read = subtree_reader(lambda level, number, width: tree.tile(level, number, width)[:8191] if level == 0 else b"")
 
-    assert decode_entry(encode_entry(entry)) == entry
+    with pytest.raises(ConsistencyError):
+        prove_inclusion(read, 254, 512)
+    with pytest.raises(ConsistencyError):
+        root_of(read, 0, 512)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 70_000), st.data())
+def test_a_proof_reads_few_tiles_of_the_log(size: int, data: st.DataObject) -> None:
+    """A proof needs tiles that the log of that size has, and few of them: never the whole tree."""
+    asked: set[tuple[int, int]] = set()
+    tree = Tree(LEAVES[:size])
+
+    def read_tile(level: int, number: int, width: int) -> bytes:
+        assert width <= tile_width(level, number, size)
+        asked.add((level, number))
+        return tree.tile(level, number, width)
+
+    prove_inclusion(subtree_reader(read_tile), data.draw(st.integers(0, size - 1)), size)
+
+    assert len(asked) <= 2 * 3
+
+
+def test_widths_follow_from_the_size() -> None:
+    """A log of 70,000 entries has the widths of the format's example."""
+    found = [tile_width(0, 273, 70_000), tile_width(1, 1, 70_000), tile_width(2, 0, 70_000), tile_width(0, 272, 70_000)]
+
+    assert found == [112, 17, 1, 256]
+    assert [tile_width(0, 274, 70_000), tile_width(3, 0, 70_000), tile_width(0, 0, 0)] == [0, 0, 0]
