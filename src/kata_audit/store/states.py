@@ -1,6 +1,7 @@
 """What outlives a cut: the states that the stages handed over, and the newest cursor of each stream, saved before its entry.
 
-One file per sealed cut, a checksum and JSON, named by the number at which the cut ends; the one before it goes once the cut is sealed.
+One file per sealed cut, a checksum and JSON, named by the number at which the cut ends; the one before it goes once the
+cut is sealed.
 """
 
 import base64
