@@ -87,7 +87,10 @@ def catch_up(root: Path, link: Link) -> CaughtUp:
     layout = Layout(root)
     if not check_format(layout):
         raise StoreError("There is no store here.", where=str(root), hint=NO_STORE)
-    live = read_live(layout)
+    return _catch_up(layout, read_live(layout), link)
+
+
+def _catch_up(layout: Layout, live: Live, link: Link) -> CaughtUp:
     try:
         with open_index(layout.index_file) as index:
             return index.catch_up(live, segment_columns(layout), link)
@@ -141,7 +144,7 @@ def _index_for(layout: Layout, live: Live, link: Link | None) -> Iterator[Index]
             yield opened.enter_context(open_index(layout.index_file, writable=False))
             return
         try:
-            catch_up(layout.root, link)
+            _catch_up(layout, live, link)
             index = opened.enter_context(open_index(layout.index_file, writable=False))
         except StoreError:  # a user who may only read gets an index of their own
             index = opened.enter_context(open_index(layout.index_file, writable=False))
