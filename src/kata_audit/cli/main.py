@@ -40,7 +40,7 @@ COMMANDS = {
     "timeline": Listed("Look", "Tell the story of one pod or sandbox."),
     "status": Listed("Look", "Say what came in from where, and what is missing."),
     "verify": Listed("Prove", "Verify a store or a proof bundle."),
-    "prove": Listed("Prove", "Write proof bundles of records."),
+    "prove": Listed("Prove", "Write a proof bundle of records."),
     "store": Listed("Care", "Look after the store."),
     "config": Listed("Care", "Look after the configuration."),
     "schema": Listed("Reference", "Print the columns of a record."),

@@ -179,9 +179,10 @@ def _skews(summary: Summary) -> Iterator[str]:
 
 def _wrapped(label: str, text: str, look: Look, colour: str | None = None) -> Iterator[str]:
     """Write a labelled text over as many lines as it needs."""
-    room = look.width - 9 if look.width else len(text) + 1
+    room = max(look.width - 9, 20) if look.width else 6 * len(text) + 1
     line, first = "", True
-    for word in [*show(text).split(" "), ""]:
+    words = [word[at : at + room] for word in show(text).split(" ") for at in range(0, len(word), room)]
+    for word in [*words, ""]:
         if word and (not line or width_of(line) + 1 + width_of(word) <= room):
             line = f"{line} {word}" if line else word
             continue

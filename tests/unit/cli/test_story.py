@@ -1,0 +1,83 @@
+"""How a story looks: it fits, it tells host from guest, and it sends nothing that a terminal acts on."""
+
+import pytest
+from tests.unit.pipeline.story_rows import SANDBOX, START_NS, records
+
+from kata_audit.cli.story import Look, head, story
+from kata_audit.cli.terminal import width_of
+from kata_audit.pipeline.timeline import Summary, tell
+
+HOSTILE = "\x1b]0;owned\x07\u202e" + "x" * 300
+
+
+def draw(*rows: dict[str, object], width: int = 100, coloured: bool = False) -> list[str]:
+    """Draw a whole story of some records."""
+    made = records(*rows)
+    summary, look = Summary(), Look(width, coloured)
+    summary.add(made)
+    return [*head("web-1", summary, look), *story(tell([made]), look)]
+
+
+ROWS: tuple[dict[str, object], ...] = (
+    {"body": "Sandbox is started", "k8s_namespace": "shop", "k8s_pod": "web-1", "k8s_pod_uid": "8d0e-uid", "copy_key": 1},
+    {"body": "Sandbox is started", "copy_key": 1, "at": 0.001},
+    {"body": HOSTILE, "origin": "guest", "component": "agent", "guest_timestamp": START_NS, "at": 1},
+    {"body": "failed", "severity_number": 17, "attributes": [("error", "no such file")], "container_id": "c" * 64, "at": 2},
+    {"body": "again", "at": 3},
+    {"body": "again", "at": 4},
+    {"body": "Suppressed 12 messages from containerd.service", "component": "journald", "severity_number": 13, "at": 60},
+    {"body": f"connecting to shim {SANDBOX}", "component": "cloud-hypervisor", "severity_number": 5, "at": 90_000},
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_a_story_fits_its_terminal(width: int) -> None:
+    """No line is wider than the terminal, and every character is visible."""
+    lines = draw(*ROWS, width=width)
+
+    assert max(map(width_of, lines)) <= max(width, 60)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_story_says_what_there_is() -> None:
+    """Whose it is, what the lanes are, how often, what went wrong and what is missing."""
+    text = "\n".join(draw(*ROWS))
+
+    for words in (
+        "shop/web-1, uid 8d0e-uid",
+        "Guest    agent 1; all of it claims",
+        "guest clock 1.0 s behind the host's",
+        "12 records lost, as declared at one place",
+        "│ runtime-go",
+        "┊ » agent",
+        "failed [cccccccccccc] error=no such file",
+        "\u00d72",
+        "+1 equal in 1.0 s",
+        "⋮ silence of 56.0 s",
+        "RECORDS LOST (12): Suppressed",
+        "──── 2026-11-19 UTC",
+        "connecting to shim aaaaaaaaaaaa…",
+    ):
+        assert words in text
+
+
+def test_colour_changes_nothing_but_colour() -> None:
+    """With the colours taken out, the coloured story is the plain one."""
+    plain = draw(*ROWS)
+    coloured = draw(*ROWS, coloured=True)
+
+    assert coloured != plain
+    bare = list(coloured)
+    for code in ("0", "1", "2", "31", "33", "36"):
+        bare = [line.replace(f"\x1b[{code}m", "") for line in bare]
+    assert bare == plain
+
+
+def test_a_width_of_zero_cuts_nothing() -> None:
+    """A pipe can have the whole text."""
+    assert any("x" * 300 in line for line in draw(*ROWS, width=0))
+
+
+def test_no_records_are_no_error() -> None:
+    """A story of nothing says so."""
+    assert any("no records" in line for line in draw())
