@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.fuzz.targets import NOTE, SIGNER, TEXT
 from tests.simulator import TEMPLATES, Node
+from tests.unit.tlog import bundles
 
 from kata_audit.schema.source import Transport
 from kata_audit.tlog.entry import encode_entry
@@ -70,9 +71,7 @@ def seeds() -> dict[str, list[bytes]]:
         "checkpoint": [TEXT.encode(), TEXT.encode() + b"more\n"],
         "entry": entries,
         "tile": [b"".join(map(frame_entry, entries)), b"\x00\x00\x00\x01a"],
-        "bundle": [
-            json.dumps({"origin": "example.org/log", "vkey": SIGNER.verifier.vkey, "checkpoint": NOTE.decode()}).encode()
-        ],
+        "bundle": [bundles.seal().bundle(places) for places in ([(0, 1)], [(0, 0), (1, 4)])],
     }
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 import pyarrow as pa
 import pyarrow.compute as pc
 from kata_audit.parse.mask import mask
+from tests.unit.tlog import bundles
 
 from kata_audit import verify_bundle
 from kata_audit.errors import CheckpointError, KataAuditError, QueryError
@@ -33,6 +34,7 @@ _KEY = bytes(range(32))
 _MARKER = re.compile(rb"\*masked:[a-z0-9-]+(?::[0-9a-f]{16})?\*")
 SIGNER = generate_signer("example.org/log", _KEY)
 TEXT = "example.org/log\n7\nq6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n"
+_PROVEN = {record["seq"]: record for batch in bundles.seal().records for record in batch}
 NOTE = sign_note(TEXT, [SIGNER])
 """The one note that may open."""
 
@@ -203,12 +205,14 @@ def fuzz_tile(data: bytes) -> None:
 
 
 def fuzz_bundle(data: bytes) -> None:
-    """A proof bundle is verified or refused."""
+    """Under the log's key only records that the log holds are shown, whatever else stands in the file."""
     try:
-        verdict = verify_bundle.verify(data)
+        verdict = verify_bundle.verify(data, bundles.SIGNER.vkey)
     except verify_bundle.BundleNotVerifiedError:
         return
     assert verdict.records
+    for shown in verdict.records:
+        assert shown._asdict() == _PROVEN[shown.seq]
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
