@@ -4,7 +4,7 @@ Engines are imported inside the functions, so that a command loads only what it 
 """
 
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from kata_audit.config import BatchLimits
     from kata_audit.pipeline.ingest import Sealer
     from kata_audit.receivers.file import FileReceiver, Place
+    from kata_audit.store.fsck import Verdict
     from kata_audit.store.reader import Reader
-    from kata_audit.store.verify import CheckedFile, CheckedLog
     from kata_audit.store.writer import Writer
 
 _NO_STORE_KEY = b"kata-audit without a store"
@@ -66,7 +66,7 @@ def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":
     from kata_audit.pipeline.ingest import CutPolicy, Sealer
 
     policy = CutPolicy(max_records=limits.max_records, max_bytes=limits.max_bytes, max_age_secs=limits.max_age_secs)
-    return Sealer(writer, policy, SystemClock(), after_seal=lambda: None)
+    return Sealer(writer, policy, SystemClock(), after_seal=writer.compact)
 
 
 def prove_records(root: Path, seqs: Collection[int]) -> bytes:
@@ -76,15 +76,12 @@ def prove_records(root: Path, seqs: Collection[int]) -> bytes:
     return prove.prove_records(root, seqs)
 
 
-def verify_log(root: Path) -> "CheckedLog":
-    """Verify a store's log against its checkpoint."""
-    from kata_audit.store import verify
+def verify_store(root: Path, *, deep: bool, vkey: str | None, tell: Callable[[str], None]) -> "Verdict":
+    """Verify a store from its bytes; deep, derive its records again too."""
+    from kata_audit.store.fsck import fsck
 
-    return verify.verify_log(root)
+    if not deep:
+        return fsck(root, deep=False, vkey=vkey, tell=tell)
+    from kata_audit.pipeline.derive import DERIVE_VERSION, derive
 
-
-def verify_files(root: Path, log: "CheckedLog", *, deep: bool) -> "Iterator[CheckedFile]":
-    """Verify a store's files against its log."""
-    from kata_audit.store import verify
-
-    return verify.verify_files(root, log, deep=deep)
+    return fsck(root, deep=True, vkey=vkey, derive=derive, derive_version=DERIVE_VERSION, tell=tell)

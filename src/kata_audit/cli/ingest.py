@@ -1,6 +1,5 @@
 """`kata-audit ingest`."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,9 @@ import click
 from kata_audit.cli.inputs import input_options, inputs_of
 from kata_audit.cli.options import configured, example, store_option
 from kata_audit.cli.output import json_lines, output_option, write_lines
-from kata_audit.cli.terminal import show
+from kata_audit.cli.terminal import progress, show
 
 if TYPE_CHECKING:
-    from kata_audit.pipeline.ingest import Taken
     from kata_audit.receivers.file import Place
 
 
@@ -49,8 +47,8 @@ def _take_all(places: "list[tuple[str, Place]]", store: Path) -> Iterator[dict[s
         for path, place in places:
             with file_receiver(path, place, key=key) as receiver:
                 for taken in take(receiver, writer, seals, key=key):
-                    _progress(path, taken)
-            _progress(path, None)
+                    progress(f"{path}: {taken.records:,} records")
+            progress(None)
             seals.seal_all()
             yield {
                 "source": path,
@@ -61,13 +59,6 @@ def _take_all(places: "list[tuple[str, Place]]", store: Path) -> Iterator[dict[s
                 "sealed_to": writer.sealed_to,
                 "store": str(store),
             }
-
-
-def _progress(path: str, taken: "Taken | None") -> None:
-    """Say how far it is, on a terminal only; None wipes the line."""
-    if sys.stderr.isatty():
-        said = f"{show(path)}: {taken.records:,} records" if taken else ""
-        print(f"\r\x1b[K{said}", end="", file=sys.stderr, flush=True)
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -114,6 +114,13 @@ def say(text: str) -> None:
     print("\n".join(show(line) for line in text.split("\n")), file=sys.stderr)
 
 
+def progress(text: str | None) -> None:
+    """Show how far long work is, on one line of stderr and only on a terminal; None wipes it."""
+    if sys.stderr.isatty():
+        line = fit(show(text), terminal_width()) if text else ""
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, width: int, last_free: bool = True) -> Iterator[str]:
     """Lay rows out in columns that fit a terminal, as they come.
 

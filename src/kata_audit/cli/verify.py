@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from kata_audit.cli.options import example, store_option
 from kata_audit.cli.output import json_line, output_option, write_lines
-from kata_audit.cli.terminal import show
-from kata_audit.errors import BundleError, InputMissingError, SegmentMismatchError, UsageError
+from kata_audit.cli.terminal import progress, show
+from kata_audit.errors import BundleError, InputMissingError, UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from kata_audit.store.fsck import Verdict
 
 _MOST_BUNDLE_BYTES = 64 << 20
 
@@ -17,7 +20,7 @@ _MOST_BUNDLE_BYTES = 64 << 20
 @click.command("verify")
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--deep", is_flag=True, help="Work out every record's leaf too, not only the digests of files.")
-@click.option("--vkey", help="The log's public key, got by another way; for a bundle.")
+@click.option("--vkey", help="The log's public key, got by another way.")
 @store_option
 @output_option(formats=("text", "json"))
 @example("verify", "verify --deep /var/lib/kata-audit", 'verify record-3.json --vkey "$(cat trusted.vkey)"')
@@ -33,7 +36,7 @@ def command(*, path: Path | None, deep: bool, vkey: str | None, store: Path, for
     if target.is_file():
         _verify_bundle(target, vkey, form)
     else:
-        _verify_store(target, form, deep=deep)
+        _verify_store(target, form, vkey, deep=deep)
 
 
 def _verify_bundle(path: Path, vkey: str | None, form: str) -> None:
@@ -60,32 +63,33 @@ def _verify_bundle(path: Path, vkey: str | None, form: str) -> None:
         write_lines(["The key came with the bundle: compare it with one that you got by another way, or give --vkey."])
 
 
-def _verify_store(root: Path, form: str, *, deep: bool) -> None:
-    """Verify the log, then every file, and name all that is wrong."""
-    from kata_audit.wiring import verify_files, verify_log
+def _verify_store(root: Path, form: str, vkey: str | None, *, deep: bool) -> None:
+    """Verify a store step by step, and name all that is wrong with its place."""
+    from kata_audit.wiring import verify_store
 
-    log = verify_log(root)
-    checked = [file for file in verify_files(root, log, deep=deep) if file.problem is not None]
-    wrong = [f"{file.name}: {file.problem}" for file in checked]
-    facts = {name: value for name, value in log._asdict().items() if name != "live"}
+    verdict = verify_store(root, deep=deep, vkey=vkey, tell=progress)
+    progress(None)
     if form == "json":
-        write_lines([json_line({"verified": not wrong, "deep": deep, **facts, "problems": wrong})])
+        wrong = [trouble._asdict() for trouble in verdict.troubles]
+        write_lines([json_line({"verified": not wrong, "deep": deep, **verdict._asdict(), "troubles": wrong})])
     else:
-        write_lines(_sentences(facts, len(log.live.files), wrong, deep=deep))
-    if wrong:
-        raise SegmentMismatchError(
-            f"{len(wrong)} of {len(log.live.files)} files do not verify.",
+        write_lines(_sentences(verdict, deep=deep, vkey=vkey))
+    if verdict.troubles:
+        raise VerificationError(
+            f"The store does not verify: {len(verdict.troubles)} problems.",
             where=str(root),
             hint="Keep the store as it is; a copy of a file whose digest is the one in the log can be put back.",
         )
 
 
-def _sentences(facts: dict[str, Any], files: int, wrong: list[str], *, deep: bool) -> Iterator[str]:
-    yield f"log      {show(facts['origin'])}, {facts['entries']:,} entries under a signed checkpoint"
-    yield f"key      {show(facts['vkey'])}"
-    depth = "every leaf worked out" if deep else "digests of files; --deep works out every leaf"
-    yield f"files    {files - len(wrong):,} of {files:,} are what the log committed to ({depth})"
-    yield from (f"  WRONG  {show(line)}" for line in wrong)
-    lost = f", {facts['lost']:,} numbers declared lost" if facts["lost"] else ""
-    yield f"records  sealed to {facts['sealed_to']:,}: {facts['records']:,} records{lost}"
-    yield "DOES NOT VERIFY" if wrong else "VERIFIED"
+def _sentences(verdict: "Verdict", *, deep: bool, vkey: str | None) -> Iterator[str]:
+    yield f"log      {show(verdict.origin)}, {verdict.size:,} entries, root {verdict.root[:16]}…"
+    yield f"key      {show(verdict.vkey)}" + ("" if vkey else " (the store's own: compare it with one kept elsewhere)")
+    depth = "every record read and derived again" if deep else "digests of files; --deep reads every record"
+    yield f"files    {verdict.segments:,} live segments ({depth})"
+    lost = f", {verdict.gaps:,} numbers declared lost" if verdict.gaps else ""
+    waiting = f"; {verdict.unsealed:,} acknowledged records unsealed, protected by checksums only"
+    yield f"records  sealed to seq {verdict.sealed_to:,}: {verdict.records:,} records{lost}{waiting}"
+    yield from (f"  note   {show(note)}" for note in verdict.notes)
+    yield from (f"  WRONG  {show(trouble.where)}: {show(trouble.what)}" for trouble in verdict.troubles)
+    yield "DOES NOT VERIFY" if verdict.troubles else "VERIFIED"

@@ -59,7 +59,7 @@ class Sealer:
         after_seal: Called after each sealed cut: the place for tending the store.
     """
 
-    def __init__(self, writer: Writer, policy: CutPolicy, clock: Clock, after_seal: Callable[[], None]) -> None:
+    def __init__(self, writer: Writer, policy: CutPolicy, clock: Clock, after_seal: Callable[[], object]) -> None:
         self._writer = writer
         self._policy = policy
         self._clock = clock
