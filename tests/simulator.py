@@ -34,7 +34,11 @@ _BLOCK = 4096
 
 
 class Truth(NamedTuple):
-    """Whose a record is: its ordinal, and the sandbox and container it belongs to (None: the node's own)."""
+    """Whose a record is: its ordinal, the sandbox it belongs to, and the one container that it names.
+
+    A sandbox without an id stands for the node's own lines. `container_id` is None where a record names none or several;
+    the pause container, whose id is the sandbox's, does not count.
+    """
 
     ordinal: int
     sandbox: Sandbox
