@@ -20,8 +20,6 @@ from kata_audit.tlog.merkle import HASH_BYTES
 from kata_audit.tlog.note import Verifier, parse_verifier
 
 FORMAT = "kata-audit proof 1"
-EXTENSION = ".kata-proof.json"
-"""What a bundle's file name ends in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,12 +92,12 @@ def test_a_bundle_tells_no_more_than_it_must() -> None:
 def test_no_flipped_bit_survives() -> None:
     """Every bit of every byte is held to account: there is no byte that does not matter."""
     surviving = []
-    for at in range(len(SMALL)):
+    for at in range(len(BUNDLE)):
         for bit in range(8):
-            changed = bytearray(SMALL)
+            changed = bytearray(BUNDLE)
             changed[at] ^= 1 << bit
             if survives(bytes(changed)):
-                surviving.append((at, bit, SMALL[max(0, at - 20) : at + 20]))
+                surviving.append((at, bit, BUNDLE[max(0, at - 20) : at + 20]))
 
     assert surviving == []
 
