@@ -50,3 +50,23 @@ def repair(*, store: Path, form: str) -> None:
         return
     done = [f"{name.replace('_', ' ')}: {value}" for name, value in found.items() if value]
     write_lines([*(done or ["nothing to repair"]), f"{waiting:,} acknowledged records wait to be sealed"])
+
+
+@command.command("compact")
+@store_option
+@output_option(formats=("text", "json"))
+@example("store compact")
+def compact(*, store: Path, form: str) -> None:
+    """Merge small segments into larger ones.
+
+    `ingest` does this by itself where many are small; this merges wherever two can be. The log says what was merged, and
+    every proof still verifies.
+    """
+    from kata_audit.wiring import writing
+
+    with writing(store, create=False) as writer:
+        gone = writer.compact(all_of_them=True)
+    if form == "json":
+        write_lines([json_line({"store": str(store), "merged_away": gone})])
+    else:
+        write_lines([f"{gone:,} segments merged away" if gone else "nothing to merge"])

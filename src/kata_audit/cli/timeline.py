@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -108,8 +109,9 @@ def _draw(store: Path, asked: _Asked, look: Look, *, follow: bool) -> None:
         told = tell(reader.scan(asked.scope, asked.where, COLUMNS), silence_ns=asked.silence_ns, keep=asked.keep)
         write_lines(story(told, look))
     if follow:
-        for new in _followed(store, asked, sealed):
-            write_lines(story(tell(new, silence_ns=asked.silence_ns, keep=asked.keep), look, headed=False))
+        with suppress(KeyboardInterrupt):
+            for new in _followed(store, asked, sealed):
+                write_lines(story(tell(new, silence_ns=asked.silence_ns, keep=asked.keep), look, headed=False))
 
 
 def _followed(store: Path, asked: _Asked, sealed: int) -> Iterator[list[Any]]:
@@ -119,19 +121,11 @@ def _followed(store: Path, asked: _Asked, sealed: int) -> Iterator[list[Any]]:
     from kata_audit.wiring import reading
 
     say("following; Ctrl-C ends it")
-    while _wait():
+    while True:
+        time.sleep(_POLL_SECONDS)
         with reading(store) as reader:
             now = reader.status().sealed_to
             if now > sealed:
                 new = all_of(asked.where, Compare("seq", Op.GE, sealed))
                 yield list(reader.scan(asked.scope, new, COLUMNS))
                 sealed = now
-
-
-def _wait() -> bool:
-    """Wait for the next look; False when the person has seen enough."""
-    try:
-        time.sleep(_POLL_SECONDS)
-    except KeyboardInterrupt:
-        return False
-    return True
