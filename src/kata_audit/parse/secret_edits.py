@@ -1,0 +1,167 @@
+"""From bytes to edits: what stands in place of each secret, also in byte arrays, hexadecimal text and split key blocks."""
+
+import hmac
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from kata_audit.parse import secret_patterns as known
+from kata_audit.parse.secret_spans import RULES, Place, Span
+
+_KEY_BLOCK_RECORDS = 128
+"""How many records a private key may be spread over, line by line."""
+
+
+class Edit(NamedTuple):
+    """Bytes `[start, end)` become `new`; `kinds` are the secrets in it."""
+
+    start: int
+    end: int
+    new: bytes
+    kinds: tuple[str, ...]
+
+
+class Markers:
+    """Makes markers; remembers those it has made, since the same secret comes many times.
+
+    Args:
+        key: Key of the fingerprints; None leaves them out.
+    """
+
+    def __init__(self, key: bytes | None) -> None:
+        self._key = key
+        self._made: dict[tuple[str, bytes], bytes] = {}
+
+    def marker(self, kind: str, secret: bytes) -> bytes:
+        """Give `*masked:<kind>:<16 hex>*`: the fingerprint is HMAC-SHA256(key, kind NUL secret), its first 8 bytes."""
+        made = self._made.get((kind, secret))
+        if made is None:
+            head = kind.encode()
+            tail = (
+                b""
+                if self._key is None
+                else b":" + hmac.digest(self._key, head + b"\0" + secret, "sha256")[:8].hex().encode()
+            )
+            made = self._made[kind, secret] = b"*masked:" + head + tail + b"*"
+        return made
+
+
+def find_edits(data: bytes, bounds: Sequence[int], markers: Markers) -> list[Edit]:
+    """Find every secret in `data` and say what stands there instead.
+
+    Args:
+        data: Records, one behind the other.
+        bounds: Where each record begins, and where the last one ends.
+        markers: Makes the markers.
+
+    Returns:
+        Edits in order, which do not overlap. A secret ends with its record, but for a private key whose lines are records of
+        their own.
+    """
+    spans, views = _scan(data, bounds, markers)
+    found = [
+        *((span.start, span.end, span, None) for span in spans),
+        *((view.start, view.end, None, view) for view in views),
+    ]
+    found.sort(key=lambda one: (one[0], -one[1]))
+    edits: list[Edit] = []
+    start = end = -1
+    kind, view = "", None
+    for first, last, span, seen in found:
+        if first < end or (first == end and span is not None and span.kind == kind == "marker"):
+            end, view = max(end, last), view if last <= end else None
+            continue
+        if end > start:
+            edits.append(view or _edit(data, start, end, kind, markers))
+        start, end, kind, view = first, last, span.kind if span else "", seen
+    if end > start:
+        edits.append(view or _edit(data, start, end, kind, markers))
+    return edits
+
+
+def _edit(data: bytes, start: int, end: int, kind: str, markers: Markers) -> Edit:
+    """Put a marker in place of a secret, and take what would complete a forged marker behind it."""
+    return Edit(start, end, markers.marker(kind or "array", data[start:end]), (kind or "array",))
+
+
+def apply_edits(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> bytes:
+    """Give `data[start:end]` with the edits in it, each cut to that range."""
+    parts = []
+    place = start
+    for edit in edits:
+        parts += [data[place : max(edit.start, start)], edit.new]
+        place = min(edit.end, end)
+    parts.append(data[place:end])
+    return b"".join(parts)
+
+
+def _scan(data: bytes, bounds: Sequence[int], markers: Markers) -> tuple[list[Span], list[Edit]]:
+    """Walk over the trigger's hits."""
+    spans: list[Span] = []
+    views: list[Edit] = []
+    cut_keys: list[int] = []
+    stray_ends: list[int] = []
+    place, end, line_end, lists = bounds[0], bounds[-1], -1, -1
+    while found := known.TRIGGER.search(data, place, end):
+        first, last = found.span()
+        record = bisect_right(bounds, first) - 1
+        start, stop = bounds[record], bounds[record + 1]
+        if first >= line_end:
+            newline = data.find(b"\n", first, stop)
+            line_end = stop if newline < 0 else newline
+        rule = found.lastgroup.decode()
+        place = max(last - 1, first + 1) if last <= stop else first + 1
+        if rule == "pemend":
+            stray_ends.append(record)
+        elif rule in {"array", "hex"}:
+            views += _view(data, first, line_end, rule, markers)
+            place = max(place, views[-1].end if views else 0)
+        elif rule != "envlist" or first >= lists:
+            found_spans = list(RULES[rule](Place(data, first, min(last, stop), line_end, start, stop, found)))
+            spans += found_spans
+            if found_spans and rule == "envlist":
+                lists = found_spans[-1].end
+            elif found_spans:
+                place = max(place, found_spans[-1].end)
+            if found_spans and found_spans[-1].open_end:
+                cut_keys.append(record)
+    if cut_keys or stray_ends:
+        spans += _key_lines(data, bounds, cut_keys, stray_ends)
+    return spans, views
+
+
+def _view(data: bytes, start: int, end: int, rule: str, markers: Markers) -> Iterator[Edit]:
+    """Look into bytes written as a list of numbers or as hexadecimal digits; write them again only where they held a secret."""
+    found = (known.ARRAY if rule == "array" else known.HEX).match(data, start, end)
+    if found is None:
+        return
+    first, last = found.span(1)
+    if rule == "array":
+        numbers = [int(number) for number in found[b"value"].split(b",")]
+        if max(numbers) > 255:
+            return
+        text = bytes(numbers)
+    else:
+        text = bytes.fromhex(found[b"value"].decode()).replace(b"\0", b" ")
+    edits = find_edits(text, (0, len(text)), markers)
+    if not edits:
+        return
+    masked = apply_edits(text, 0, len(text), edits)
+    new = b",".join(b"%d" % byte for byte in masked) if rule == "array" else masked.hex().upper().encode()
+    yield Edit(first, last, new, tuple(kind for edit in edits for kind in edit.kinds))
+
+
+def _key_lines(data: bytes, bounds: Sequence[int], cut_keys: Sequence[int], stray_ends: Sequence[int]) -> Iterator[Span]:
+    """Mask the lines of private keys whose begin and end stand in different records."""
+    last_record = len(bounds) - 2
+    ranges = set()
+    for record in cut_keys:
+        after = [end for end in stray_ends if end > record]
+        ranges.add((record + 1, min([*after[:1], record + _KEY_BLOCK_RECORDS, last_record])))
+    for record in stray_ends:
+        before = [begin for begin in cut_keys if begin < record]
+        ranges.add((max([*(one + 1 for one in before[-1:]), record - _KEY_BLOCK_RECORDS, 0]), record))
+    for record in sorted({one for first, last in ranges for one in range(first, last + 1)}):
+        for line in known.PEM_LINE.finditer(data, bounds[record], bounds[record + 1]):
+            if not known.HEXADECIMAL.fullmatch(line[b"value"]):
+                yield Span(*line.span(1), "pem")

@@ -1,0 +1,59 @@
+"""Keep blocks of the export format whole when a binary field grows or shrinks: its length is written again.
+
+Source: systemd, "Journal Export Formats", section "Journal Export Format".
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from kata_audit.parse.secret_edits import Edit
+
+_LENGTH_BYTES = 8
+
+
+def with_lengths(data: bytes, bounds: Sequence[int], is_export: Sequence[bool] | None, edits: list[Edit]) -> list[Edit]:
+    """Add an edit of the length before each binary field that an edit changes.
+
+    Args:
+        data: Records, one behind the other.
+        bounds: Where each record begins, and where the last one ends.
+        is_export: Of each record, whether it is a block of the export format; None if none is.
+        edits: Edits in order.
+
+    Returns:
+        Edits in order. An edit that does not stay inside one field's value is left as it is.
+    """
+    if is_export is None:
+        return edits
+    by_record: dict[int, list[Edit]] = {}
+    for edit in edits:
+        record = bisect_right(bounds, edit.start) - 1
+        if is_export[record]:
+            by_record.setdefault(record, []).append(edit)
+    lengths = [
+        new for record, found in by_record.items() for new in _lengths(data, bounds[record], bounds[record + 1], found)
+    ]
+    return sorted([*edits, *lengths]) if lengths else edits
+
+
+def _lengths(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> Iterator[Edit]:
+    """Give the new lengths of one block's binary fields."""
+    for first, last in _binary_fields(data, start, end):
+        grown = sum(len(edit.new) - (edit.end - edit.start) for edit in edits if first <= edit.start and edit.end <= last)
+        if grown:
+            yield Edit(first - _LENGTH_BYTES, first, (last - first + grown).to_bytes(_LENGTH_BYTES, "little"), ())
+
+
+def _binary_fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Walk over a block's fields and give where each binary value begins and ends."""
+    place = start
+    while place < end and (line_end := data.find(b"\n", place, end)) > place:
+        if data.find(b"=", place, line_end) >= 0:
+            place = line_end + 1
+            continue
+        first = line_end + 1 + _LENGTH_BYTES
+        last = first + int.from_bytes(data[line_end + 1 : first], "little")
+        if last > end:
+            return
+        yield first, last
+        place = last + 1

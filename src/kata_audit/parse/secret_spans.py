@@ -1,0 +1,280 @@
+"""Find the secrets in bytes: each place that the trigger names is looked at by its rule.
+
+A rule answers with spans of secret bytes only: names, quotes, escapes and delimiters around them stay, so that the grammar
+around a secret holds whatever stands in its place.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from kata_audit.parse import secret_patterns as known
+
+_WINDOW = 400
+"""How far behind a command's name its arguments are looked at."""
+_NAME_BACK = 64
+"""How far before a sensitive word its name may begin."""
+_ARGUMENT_KEYS = (b"args:", b"command:", b"[", b",", b", ")
+_NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+
+
+class Span(NamedTuple):
+    """Secret bytes `[start, end)` of one kind; `open_end` when the secret goes on behind the record."""
+
+    start: int
+    end: int
+    kind: str
+    open_end: bool = False
+
+
+class Place(NamedTuple):
+    """Where a rule looks: what the trigger found, the raw line around it and the record around that."""
+
+    data: bytes
+    start: int
+    end: int
+    line_end: int
+    record: int
+    record_end: int
+    found: Any
+
+
+def closing_quote(data: bytes, start: int, end: int, depth: int) -> int:
+    r"""Find where a quoted value ends: before the backslashes of the quote that closes it, or at `end`.
+
+    Args:
+        data: The bytes.
+        start: First byte of the value.
+        end: Where to give up: the end of the raw line.
+        depth: Backslashes before the opening quote.
+
+    A backslash of the value itself is written as `2 * (depth + 1)` backslashes at this depth, so the run before a quote tells
+    whether the quote closes, is part of the value, or closes something further out.
+    """
+    unit = 2 * (depth + 1)
+    place = start
+    while (quote := data.find(b'"', place, end)) >= 0:
+        first = quote
+        while first > start and data[first - 1] == 0x5C:
+            first -= 1
+        run = (quote - first) % unit
+        if run <= depth:
+            return quote - run
+        place = quote + 1
+    while end > start and data[end - 1] == 0x5C:
+        end -= 1
+    return end
+
+
+def _backslashes(data: bytes, quote: int) -> int:
+    """Count the backslashes before a quote."""
+    first = quote
+    while first > 0 and data[first - 1] == 0x5C:
+        first -= 1
+    return quote - first
+
+
+def _name_start(place: Place) -> int:
+    """Find where the name that holds a sensitive word begins."""
+    first = place.start
+    stop = max(place.record, first - _NAME_BACK)
+    while first > stop and place.data[first - 1] in _NAME_BYTES:
+        first -= 1
+    if first < place.start and first > place.record and place.data[first - 1] == 0x5C and place.data[first] in b"nrt":
+        first += 1
+    return first
+
+
+def _argument_depth(place: Place, start: int) -> int | None:
+    """Tell the depth of the quote before an item of a list of arguments or variables; None if there is no such quote."""
+    data = place.data
+    if start <= place.record or data[start - 1] != 0x22:
+        return None
+    depth = _backslashes(data, start - 1)
+    before = data[max(place.record, start - depth - 10) : start - depth - 1]
+    return depth if before.endswith(_ARGUMENT_KEYS) else None
+
+
+def _plain(place: Place) -> Iterator[Span]:
+    """The trigger's group is the secret, or the one value group within it."""
+    found = place.found
+    kind = found.lastgroup.decode()
+    for name, index in known.VALUE_GROUPS.get(kind, ()):
+        first, last = found.span(index)
+        if first >= 0:
+            yield Span(first, min(last, place.line_end), "url" if name.startswith("url") else kind)
+            return
+    yield Span(place.start, min(place.end, place.line_end), kind)
+
+
+def _value_span(place: Place, start: int, quote: bytes) -> tuple[int, int]:
+    """Give the span of a value that begins at `start`, opened by `quote` (empty for a bare value)."""
+    if quote.endswith(b'"'):
+        return start, closing_quote(place.data, start, place.line_end, len(quote) - 1)
+    if quote:
+        last = place.data.find(quote, start, place.line_end)
+        return start, last if last >= 0 else start
+    bare = known.BARE.match(place.data, start, place.line_end)
+    if bare is None:
+        return start, start
+    last = bare.end()
+    following = known.NEXT_PARAMETER.search(place.data, start, last)
+    return start, following.start() if following else last
+
+
+def _keyvalue(place: Place) -> Iterator[Span]:
+    data = place.data
+    found = known.KEYVALUE.match(data, place.start, place.line_end)
+    if found is None:
+        return
+    first = _name_start(place)
+    name = data[first : found.end(1)].lstrip(b"-")
+    quote, separator = found[b"open"] or b"", found[b"sep"]
+    start = found.end()
+    password = known.PASSWORD_NAME.search(name) is not None
+    depth = None if quote or found[b"closed"] else _argument_depth(place, first)
+    if depth is not None and b"=" in separator:
+        start, end = start, closing_quote(data, start, place.line_end, depth)
+    else:
+        start, end = _value_span(place, start, quote)
+    value = data[start:end]
+    if not value or known.NO_SECRET_NAME.fullmatch(name) or value[:1] == b"$":
+        return
+    if known.NO_SECRET.fullmatch(value) and not (password and value.isdigit() and len(value) > 3):
+        return
+    if name.lower().endswith((b"auth", b"credential", b"credentials")) and value.startswith(
+        (b"/", b"file:", b"kbs:", b"system:")
+    ):
+        return
+    if (
+        not quote
+        and not found[b"closed"]
+        and separator.strip(b" \t") == b":"
+        and not _is_no_prose(value, separator, strong=password)
+    ):
+        return
+    yield Span(start, end, "keyvalue")
+
+
+def _is_no_prose(value: bytes, separator: bytes, *, strong: bool) -> bool:
+    """Tell whether the bare text behind `name:` is a value rather than the next word or the next field of a dump."""
+    if len(separator) == 1:
+        return True
+    if value[:1].isupper() and b":" in value:
+        return False
+    return not value.endswith(b":") if strong else len(value) > 19 or any(48 <= byte < 58 for byte in value)
+
+
+def _option(place: Place) -> Iterator[Span]:
+    found = known.OPTION.match(place.data, place.start, place.line_end)
+    if found is None or known.NO_SECRET_NAME.fullmatch(found[b"name"].lstrip(b"-")):
+        return
+    start = found.end()
+    quoted = start > place.record and place.data[start - 1] == 0x22
+    end = (
+        closing_quote(place.data, start, place.line_end, _backslashes(place.data, start - 1))
+        if quoted
+        else _value_span(place, start, b"")[1]
+    )
+    if end > start and not known.NO_SECRET.fullmatch(place.data, start, end):
+        yield Span(start, end, "argv")
+
+
+def _command(place: Place) -> Iterator[Span]:
+    data, start = place.data, place.start
+    limit = min(place.line_end, start + _WINDOW)
+    stop = known.COMMAND_END.search(data, place.end, limit)
+    end = stop.start() if stop else limit
+    word = data[start : start + 4]
+    rule = known.CURL if word == b"curl" else known.SSHPASS if word == b"sshp" else known.MYSQL
+    for found in rule.finditer(data, place.end - 1, end):
+        yield Span(*found.span(1), "argv")
+
+
+def _header(place: Place) -> Iterator[Span]:
+    found = known.HEADER.match(place.data, place.start, place.line_end)
+    if found is None:
+        return
+    value = found[b"value"]
+    if value[:1] != b"$" and (found[b"scheme"] or found[b"closed"] or len(value) > 15):
+        yield Span(*found.span(known.HEADER.groupindex[b"value"]), "bearer")
+
+
+def _basic(place: Place) -> Iterator[Span]:
+    token = place.data[place.start : place.end].split()[-1]
+    if token.endswith(b"=") or any(48 <= byte < 58 for byte in token):
+        yield Span(place.end - len(token), place.end, "bearer")
+
+
+def _blob(place: Place) -> Iterator[Span]:
+    found = known.BLOB.match(place.data, place.start, place.line_end)
+    if found is not None:
+        yield Span(*found.span(2), "initdata" if found[b"name"].startswith(b"cc") else "policy")
+
+
+def _pem(place: Place) -> Iterator[Span]:
+    whole = known.PEM_BLOCK.match(place.data, place.start, place.record_end)
+    if whole is not None:
+        yield Span(*whole.span(), "pem")
+        return
+    cut = known.PEM_CUT.match(place.data, place.start, place.record_end)
+    yield Span(place.start, cut.end() if cut else min(place.end, place.record_end), "pem", open_end=True)
+
+
+def _name_value(place: Place) -> Iterator[Span]:
+    found = known.NAME_VALUE.match(place.data, place.start, place.line_end)
+    if found is None:
+        return
+    start, end = _value_span(place, found.end(), found[b"open"])
+    if not _is_benign(found[b"name"], place.data, start, end):
+        yield Span(start, end, "env")
+
+
+def _is_benign(name: bytes, data: bytes, start: int, end: int) -> bool:
+    """Tell whether a variable's value stays: it is empty, or has a well-known name and a harmless look."""
+    if end <= start:
+        return True
+    return bool(known.BENIGN_ENV.fullmatch(name) and known.BENIGN_ENV_VALUE.fullmatch(data, start, end))
+
+
+def _env_list(place: Place) -> Iterator[Span]:
+    data = place.data
+    place_of_item = data.index(b"[", place.start) + 1
+    while item := known.ENV_ITEM.match(data, place_of_item, place.line_end):
+        start = item.end()
+        end = closing_quote(data, start, place.line_end, len(item[b"open"]) - 1)
+        equals = data.find(b"=", start, end)
+        if equals >= 0 and not _is_benign(data[start:equals], data, equals + 1, end):
+            yield Span(equals + 1, end, "env")
+        place_of_item = end + len(item[b"open"])
+        if place_of_item >= place.line_end:
+            return
+    if place_of_item == data.index(b"[", place.start) + 1:
+        yield from _go_env_list(place, place_of_item)
+
+
+def _go_env_list(place: Place, start: int) -> Iterator[Span]:
+    """`Env:[A=b C=d]` of a Go dump: nothing is quoted, so a value ends where the next name or the list does."""
+    data = place.data
+    last = known.GO_LIST_END.search(data, start, place.line_end)
+    end = last.start() if last else place.line_end
+    names = [(found.span(), found.span(1)) for found in known.GO_ENV_NAME.finditer(data, start, end)]
+    for index, ((_, value), name) in enumerate(names):
+        value_end = names[index + 1][0][0] if index + 1 < len(names) else end
+        if not _is_benign(data[slice(*name)], data, value, value_end):
+            yield Span(value, value_end, "env")
+
+
+RULES: dict[str, Callable[[Place], Iterator[Span]]] = {
+    **dict.fromkeys(known.PLAIN_KINDS, _plain),
+    "envlist": _env_list,
+    "envpair": _name_value,
+    "namevalue": _name_value,
+    "keyvalue": _keyvalue,
+    "option": _option,
+    "command": _command,
+    "header": _header,
+    "basic": _basic,
+    "blob": _blob,
+    "pem": _pem,
+}
+"""Which rule looks at what group of the trigger; `array`, `hex` and `pemend` are the caller's."""
