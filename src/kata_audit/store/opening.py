@@ -20,7 +20,7 @@ from kata_audit.store.durable import Disk, explain, make_directories, write_file
 from kata_audit.store.keys import Keys, load_or_create
 from kata_audit.store.layout import FORMAT_LINE, Layout, check_format
 from kata_audit.store.live import Live
-from kata_audit.store.log import TileLog, open_log
+from kata_audit.store.log import TileLog, open_log, read_entries
 from kata_audit.store.recover import Recovery, is_complete, open_spool, remove_temporaries, sweep
 from kata_audit.store.spool import Spool
 from kata_audit.store.states import Saved, load, newest_cursors, rebuild_cursors
@@ -112,6 +112,7 @@ def _open_parts(disk: Disk, layout: Layout, clock: Clock, node: str | None) -> O
         make_directories(disk, folder, PRIVATE_MODE if folder == layout.inbox else 0o750)
     remove_temporaries(disk, layout)
     keys = load_or_create(disk, layout, _new_origin(node))
+    _check_key(layout, keys)
     log = open_log(disk, layout, keys.signer)
     live = Live()
     for entry in log.entries():
@@ -119,12 +120,6 @@ def _open_parts(disk: Disk, layout: Layout, clock: Clock, node: str | None) -> O
     forward, dropped = _complete(layout, log, live, keys)
     if live.entries == 0:
         _begin(log, live, keys, clock)
-    if live.vkey != keys.vkey:
-        raise StoreError(
-            "The signing key beside the store is not the one its log began with.",
-            where=str(layout.keys),
-            hint="Put the keys back that belong to this store, or name their folder in KATA_AUDIT_KEYS.",
-        )
     if not check_format(layout):
         write_file(disk, layout.format_file, FORMAT_LINE)
     quarantined, missing = sweep(disk, layout, live)
@@ -134,6 +129,17 @@ def _open_parts(disk: Disk, layout: Layout, clock: Clock, node: str | None) -> O
         saved = Saved({}, rebuild_cursors(layout, iter(live.files)))
     recovery = Recovery(forward, dropped, torn, tuple(gaps), (*quarantined, *aside), tuple(missing))
     return Opened(log, live, spool, saved, _spooled_cursors(spool), recovery, keys)
+
+
+def _check_key(layout: Layout, keys: Keys) -> None:
+    """See that the key is the one that the log began with: any other would only find the checkpoint badly signed."""
+    first = next(read_entries(layout, 0, 1), None) if layout.checkpoint.exists() else None
+    if first is not None and decode_entry(first).get("vkey") != keys.vkey:
+        raise StoreError(
+            "The signing key beside the store is not the one its log began with.",
+            where=str(layout.keys),
+            hint="Put the keys back that belong to this store, or name their folder in KATA_AUDIT_KEYS.",
+        )
 
 
 def _complete(layout: Layout, log: TileLog, live: Live, keys: Keys) -> tuple[bool, bool]:
