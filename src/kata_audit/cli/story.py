@@ -36,6 +36,7 @@ _SHORT = {
 }
 _ID_CHARACTERS = 12
 _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+_GRPC = re.compile(r"rpc error: code = (\w+) desc = ")
 _TIMES = "\u00d7"
 
 
@@ -128,7 +129,7 @@ def _text(moment: Moment) -> str:
     if moment.container_id and moment.container_id != moment.sandbox_id:
         parts.append(f"[{moment.container or moment.container_id[:_ID_CHARACTERS]}]")
     parts.extend(f"{name}={value}" for name, value in moment.details if moment.lost is None)
-    return _LONG_ID.sub("\\1…", " ".join(parts))
+    return _GRPC.sub(r"\1: ", _LONG_ID.sub("\\1…", " ".join(parts)))
 
 
 def _tail(moment: Moment) -> str:
