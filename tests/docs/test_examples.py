@@ -51,6 +51,25 @@ def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def shown_sessions(text: str) -> list[tuple[str, str]]:
+    """Read the blocks that show commands with their output: each command, and what stands under it."""
+    blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [
+        (match["command"], match["output"])
+        for block in blocks
+        for match in re.finditer(r"^\$ (?P<command>.+)\n(?P<output>(?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    ]
+
+
+def test_the_readme_shows_what_the_product_prints(tmp_path: Path) -> None:
+    """The example of the README is real: the same commands print the same text."""
+    shown = shown_sessions((REPOSITORY / "README.md").read_text())
+    done = run_commands("\n".join(command for command, _ in shown), tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "".join(output for _, output in shown)
+
+
 def test_the_example_guard_fires(tmp_path: Path) -> None:
     """A command that fails fails its page, wherever in the page it stands."""
     assert run_commands("kata-audit no-such-command\ntrue\n", tmp_path).returncode != 0
