@@ -20,11 +20,11 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from kata_audit.parse.mask import mask
 from tests.conftest import corpus_directory
 from tests.simulator import Node
 
 from kata_audit.clock import SystemClock
+from kata_audit.parse.mask import mask
 from kata_audit.parse.split import Held, split
 from kata_audit.pipeline.derive import derive
 from kata_audit.pipeline.ingest import CutPolicy, Sealer, take
@@ -56,14 +56,16 @@ class Input(NamedTuple):
 
 
 def read_input(records: int, *, simulate: bool) -> Input:
-    """Take the reference captures where they are, else the simulator."""
+    """Take records evenly from the reference captures where they are, else from the simulator."""
     corpus = None if simulate else corpus_directory()
     if corpus is None:
         lines = list(Node(7).journal_json(records=records))
         said = "simulated node, seed 7"
     else:
         parts = [gzip.decompress((corpus / "captures" / name / "journal.json.gz").read_bytes()) for name in CAPTURES]
-        lines = b"".join(parts).splitlines(keepends=True)[:records]
+        every = b"".join(parts).splitlines(keepends=True)
+        count = min(records, len(every))
+        lines = [every[index * len(every) // count] for index in range(count)]
         said = f"captures {', '.join(CAPTURES)}"
     return Input(b"".join(lines), lines, said)
 
