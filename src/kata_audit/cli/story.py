@@ -37,6 +37,8 @@ _SHORT = {
 _ID_CHARACTERS = 12
 _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _GRPC = re.compile(r"rpc error: code = (\w+) desc = ")
+_TRACE = "\n\nStack backtrace:"
+"""Where an error of Rust's anyhow ends and its stack begins; the record itself has all of it."""
 _TIMES = "\u00d7"
 
 
@@ -107,7 +109,7 @@ def _line(moment: Moment, look: Look) -> str:
     names = pad(f"{lane} {component}", 11 if look.is_narrow else 17)
     tail = _tail(moment)
     room = look.width - width_of(left) - width_of(names) - 2 - width_of(tail) if look.width else 0
-    text = fit(_text(moment), max(room, 8) if look.width else 0)
+    text = _text(moment, max(room, 8) if look.width else 0)
     gap = " " * max(room - width_of(text), 0) if tail else ""
     said = look.paint(text, colour or ("cyan" if moment.is_claim else None))
     shown = look.paint(left, colour or "dim")
@@ -121,15 +123,33 @@ def _colour(moment: Moment) -> str | None:
     return next((colour for least, colour in _LEVELS if (moment.severity or 0) >= least), None)
 
 
-def _text(moment: Moment) -> str:
-    """Say what the record says: its body, how it went, and which container, where that is another than the sandbox."""
-    parts = [moment.body or "(no text)"]
+def _text(moment: Moment, room: int) -> str:
+    """Say what the record says: its body, which container, where that is another than the sandbox, and how it went.
+
+    What does not fit is cut: of the body its end, of an error its beginning, because the cause stands last. A room of 0 cuts
+    nothing.
+    """
+    said = moment.body or "(no text)"
     if moment.lost is not None:
-        parts[0] = f"RECORDS LOST{f' ({moment.lost:,})' if moment.lost else ''}: {moment.body}"
+        return fit(f"RECORDS LOST{f' ({moment.lost:,})' if moment.lost else ''}: {said}", room)
     if moment.container_id and moment.container_id != moment.sandbox_id:
-        parts.append(f"[{moment.container or moment.container_id[:_ID_CHARACTERS]}]")
-    parts.extend(f"{name}={value}" for name, value in moment.details if moment.lost is None)
-    return _GRPC.sub(r"\1: ", _LONG_ID.sub("\\1…", " ".join(parts)))
+        said += f" [{moment.container or moment.container_id[:_ID_CHARACTERS]}]"
+    how = " ".join(f"{name}={value.partition(_TRACE)[0].rstrip()}" for name, value in moment.details)
+    said, how = (_GRPC.sub(r"\1: ", _LONG_ID.sub("\\1…", text)) for text in (said, how))
+    if not how or not room or width_of(show(said)) + 1 + width_of(show(how)) <= room:
+        return fit(f"{said} {how}" if how else said, room)
+    first = fit(said, max(room * 2 // 5, room - width_of(show(how)) - 1))
+    left = room - width_of(first) - 1
+    name, _, value = show(how).partition("=")
+    return f"{first} {name}=…{_end_of(value, max(left - width_of(name) - 2, 1))}"
+
+
+def _end_of(text: str, width: int) -> str:
+    """Give as much of the end of a shown text as `width` columns hold."""
+    at = len(text)
+    while at and width >= (step := width_of(text[at - 1])):
+        width, at = width - step, at - 1
+    return text[at:]
 
 
 def _tail(moment: Moment) -> str:
