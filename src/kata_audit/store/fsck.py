@@ -111,8 +111,10 @@ def fsck(
             if deep:
                 _check_numbers(check)
             _check_strangers(check)
-    tell("6 spool and states")
-    unsealed = _check_spool(check)
+    unsealed = 0
+    if check.live.entries:
+        tell("6 spool and states")
+        unsealed = _check_spool(check)
     return _verdict(check, checkpoint, unsealed)
 
 

@@ -1,0 +1,33 @@
+"""Stores for tests: real captures through the real pipeline, with small cuts so that there is something to merge."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kata_audit.clock import ManualClock
+from kata_audit.pipeline.ingest import CutPolicy, Sealer, take
+from kata_audit.receivers.file import FileReceiver, Place
+from kata_audit.store.writer import Writer, open_writer
+from tests.evidence import DATA
+
+KEY = b"k" * 32
+CAPTURES = sorted((DATA / "captures").glob("*.journal.*.gz"))
+
+
+def fill(writer: Writer, paths: list[Path], *, max_records: int = 200, after_seal: Callable[[], object] = int) -> int:
+    """Take files into an open store and seal them; return how many records they had."""
+    clock = ManualClock()
+    sealer = Sealer(writer, CutPolicy(max_records=max_records), clock, after_seal)
+    records = 0
+    for path in paths:
+        with FileReceiver(str(path), Place("lab/node", "default", None), clock=clock, key=KEY) as receiver:
+            for taken in take(receiver, writer, sealer, key=KEY):
+                last = taken
+        records += last.records
+    sealer.seal_all()
+    return records
+
+
+def captured_store(root: Path, *, max_records: int = 200) -> int:
+    """Make a store of the captures in `tests/data`; return how many records it holds."""
+    with open_writer(root, clock=ManualClock(), node="lab/node") as writer:
+        return fill(writer, CAPTURES, max_records=max_records)
