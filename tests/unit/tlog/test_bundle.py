@@ -298,6 +298,27 @@ def test_an_entry_that_is_not_canonical_is_refused(data: str) -> None:
     assert refused_at(resigned(sealed, [(0, 3)])) == 4
 
 
+def test_an_entry_that_says_the_same_in_another_spelling_is_refused() -> None:
+    """White space or another order in a signed cut is another entry than the one that the format knows."""
+    for data in (json.dumps(SEALED.cuts[0], sort_keys=True), json.dumps(SEALED.cuts[0], separators=(",", ":"))):
+        sealed = SEALED._replace(entries=[SEALED.entries[0], data.encode(), *SEALED.entries[2:]])
+
+        assert refused_at(resigned(sealed, [(0, 3)])) == 4
+
+
+def test_an_entry_beyond_the_limit_is_refused() -> None:
+    """No log holds an entry that its bundles of entries could not frame."""
+    for length, step in ((65_535, 4), (65_536, 3)):
+        sealed = SEALED._replace(entries=[SEALED.entries[0], b"x" * length, *SEALED.entries[2:]])
+
+        assert refused_at(resigned(sealed, [(0, 3)])) == step
+
+
+def test_a_record_behind_the_last_of_its_batch_is_refused() -> None:
+    """A batch of three records has no record with index 3, however many numbers its cut has."""
+    assert refused_at(resigned(seal(WRONG_CUTS["fewer records"]), [(0, 3), (1, 0)])) == 4
+
+
 def test_a_log_entry_is_never_a_record() -> None:
     """An inner node or another kind of leaf does not pass for a record's leaf."""
     root = recursive_root([hash_leaf(b"x"), hash_leaf(b"y")]).hex()
