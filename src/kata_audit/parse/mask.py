@@ -4,6 +4,7 @@ Pure and linear: one scan over all bytes of the rows, and a closer look only whe
 copied. Pieces of a longer line that follow one another are looked at as the line they are.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kata_audit.parse.secret_edits import Edit, Markers, apply_edits, find_edits
-from kata_audit.parse.secret_export import with_lengths
+from kata_audit.parse.secret_export import block_lengths
 from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.schema.source import Transport, transport_of
@@ -49,8 +50,9 @@ def mask(rows: EvidenceRows, key: bytes | None) -> tuple[EvidenceRows, MaskCount
     edits = find_edits(data, bounds, Markers(key))
     if not edits:
         return rows, MaskCounts(0, {})
-    edits = with_lengths(data, bounds, _export_records(rows, firsts), edits)
-    changed = _changed_rows(data, starts, edits)
+    parts = _cut_at_rows(starts, edits)
+    lengths = block_lengths(data, bounds, _export_records(rows, firsts), parts)
+    changed = _changed_rows(data, starts, [*parts, *_cut_at_rows(starts, lengths)])
     raw = pc.replace_with_mask(
         rows.column("raw"),
         pa.array([row in changed for row in range(rows.num_rows)]),
@@ -105,15 +107,31 @@ def _export_records(rows: EvidenceRows, firsts: Sequence[int] | None) -> list[bo
     return of_rows if firsts is None else [of_rows[first] for first in firsts]
 
 
-def _changed_rows(data: bytes, starts: Sequence[int], edits: Sequence[Edit]) -> dict[int, bytes]:
-    """Write the rows that edits touch, by row; an edit over a cut between rows leaves its marker in each."""
-    touched: dict[int, list[Edit]] = {}
-    row = 0
+def _cut_at_rows(starts: Sequence[int], edits: Sequence[Edit]) -> list[Edit]:
+    """Cut edits that reach over the end of a row.
+
+    A secret leaves its marker in every row that held a part of it; other bytes are shared out as far as they go.
+    """
+    parts = []
     for edit in edits:
-        while starts[row + 1] <= edit.start:
-            row += 1
-        here = row
-        while here < len(starts) - 1 and starts[here] < edit.end:
-            touched.setdefault(here, []).append(edit)
-            here += 1
+        last_row = bisect_left(starts, edit.end) - 1
+        row = bisect_right(starts, edit.start) - 1
+        if row == last_row:
+            parts.append(edit)
+            continue
+        shared, kinds = edit.new, edit.kinds
+        for here in range(row, last_row + 1):
+            first, last = max(edit.start, starts[here]), min(edit.end, starts[here + 1])
+            is_marker = edit.new.startswith(b"*")
+            new = edit.new if is_marker else shared if here == last_row else shared[: last - first]
+            parts.append(Edit(first, last, new, kinds))
+            shared, kinds = shared[last - first :], ()
+    return parts
+
+
+def _changed_rows(data: bytes, starts: Sequence[int], edits: Sequence[Edit]) -> dict[int, bytes]:
+    """Write the rows that edits touch, by row."""
+    touched: dict[int, list[Edit]] = {}
+    for edit in sorted(edits):
+        touched.setdefault(bisect_right(starts, edit.start) - 1, []).append(edit)
     return {row: apply_edits(data, starts[row], starts[row + 1], found) for row, found in touched.items()}

@@ -59,39 +59,36 @@ def find_edits(data: bytes, bounds: Sequence[int], markers: Markers) -> list[Edi
         their own.
     """
     spans, views = _scan(data, bounds, markers)
-    found = [
-        *((span.start, span.end, span, None) for span in spans),
-        *((view.start, view.end, None, view) for view in views),
-    ]
+    found: list[tuple[int, int, str, Edit | None]] = [(span.start, span.end, span.kind, None) for span in spans]
+    found += [(view.start, view.end, "bytes", view) for view in views]
     found.sort(key=lambda one: (one[0], -one[1]))
     edits: list[Edit] = []
-    start = end = -1
+    start = end = 0
     kind, view = "", None
-    for first, last, span, seen in found:
-        if first < end or (first == end and span is not None and span.kind == kind == "marker"):
-            end, view = max(end, last), view if last <= end else None
+    for first, last, other, seen in [*found, (len(data), len(data), "", None)]:
+        if first < end:
+            end, view = (_past_marker_tail(data, last), None) if last > end else (end, view)
             continue
         if end > start:
-            edits.append(view or _edit(data, start, end, kind, markers))
-        start, end, kind, view = first, last, span.kind if span else "", seen
-    if end > start:
-        edits.append(view or _edit(data, start, end, kind, markers))
+            edits.append(view or Edit(start, end, markers.marker(kind, data[start:end]), (kind,)))
+        start, end, kind, view = first, _past_marker_tail(data, last), other, seen
     return edits
 
 
-def _edit(data: bytes, start: int, end: int, kind: str, markers: Markers) -> Edit:
-    """Put a marker in place of a secret, and take what would complete a forged marker behind it."""
-    return Edit(start, end, markers.marker(kind or "array", data[start:end]), (kind or "array",))
+def _past_marker_tail(data: bytes, end: int) -> int:
+    """Step over text that our marker's last character would make a marker of: `masked:` behind a secret."""
+    while data.startswith(b"masked:", end):
+        end = known.MARKER_TAIL.match(data, end).end()
+    return end
 
 
 def apply_edits(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> bytes:
-    """Give `data[start:end]` with the edits in it, each cut to that range."""
+    """Give `data[start:end]` with the edits in it."""
     parts = []
-    place = start
     for edit in edits:
-        parts += [data[place : max(edit.start, start)], edit.new]
-        place = min(edit.end, end)
-    parts.append(data[place:end])
+        parts += [data[start : edit.start], edit.new]
+        start = edit.end
+    parts.append(data[start:end])
     return b"".join(parts)
 
 
@@ -101,7 +98,7 @@ def _scan(data: bytes, bounds: Sequence[int], markers: Markers) -> tuple[list[Sp
     views: list[Edit] = []
     cut_keys: list[int] = []
     stray_ends: list[int] = []
-    place, end, line_end, lists = bounds[0], bounds[-1], -1, -1
+    place, end, line_end, lists, secret_object = bounds[0], bounds[-1], -1, -1, -1
     while found := known.TRIGGER.search(data, place, end):
         first, last = found.span()
         record = bisect_right(bounds, first) - 1
@@ -113,15 +110,17 @@ def _scan(data: bytes, bounds: Sequence[int], markers: Markers) -> tuple[list[Sp
         place = max(last - 1, first + 1) if last <= stop else first + 1
         if rule == "pemend":
             stray_ends.append(record)
+        elif rule == "secretobject":
+            secret_object = record
         elif rule in {"array", "hex"}:
             views += _view(data, first, line_end, rule, markers)
             place = max(place, views[-1].end if views else 0)
-        elif rule != "envlist" or first >= lists:
+        elif (rule != "envlist" or first >= lists) and (rule != "secretdata" or record == secret_object):
             found_spans = list(RULES[rule](Place(data, first, min(last, stop), line_end, start, stop, found)))
             spans += found_spans
             if found_spans and rule == "envlist":
                 lists = found_spans[-1].end
-            elif found_spans:
+            elif found_spans and rule != "command":
                 place = max(place, found_spans[-1].end)
             if found_spans and found_spans[-1].open_end:
                 cut_keys.append(record)
@@ -131,7 +130,7 @@ def _scan(data: bytes, bounds: Sequence[int], markers: Markers) -> tuple[list[Sp
 
 
 def _view(data: bytes, start: int, end: int, rule: str, markers: Markers) -> Iterator[Edit]:
-    """Look into bytes written as a list of numbers or as hexadecimal digits; write them again only where they held a secret."""
+    """Look into bytes written as numbers or as hexadecimal digits; write them again only where they held a secret."""
     found = (known.ARRAY if rule == "array" else known.HEX).match(data, start, end)
     if found is None:
         return
@@ -164,4 +163,5 @@ def _key_lines(data: bytes, bounds: Sequence[int], cut_keys: Sequence[int], stra
     for record in sorted({one for first, last in ranges for one in range(first, last + 1)}):
         for line in known.PEM_LINE.finditer(data, bounds[record], bounds[record + 1]):
             if not known.HEXADECIMAL.fullmatch(line[b"value"]):
-                yield Span(*line.span(1), "pem")
+                start, end = line.span(1)
+                yield Span(start, end, "pem")

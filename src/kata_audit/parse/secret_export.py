@@ -11,29 +11,26 @@ from kata_audit.parse.secret_edits import Edit
 _LENGTH_BYTES = 8
 
 
-def with_lengths(data: bytes, bounds: Sequence[int], is_export: Sequence[bool] | None, edits: list[Edit]) -> list[Edit]:
-    """Add an edit of the length before each binary field that an edit changes.
+def block_lengths(data: bytes, bounds: Sequence[int], is_export: Sequence[bool] | None, edits: Sequence[Edit]) -> list[Edit]:
+    """Give an edit of the length before each binary field that edits change.
 
     Args:
         data: Records, one behind the other.
         bounds: Where each record begins, and where the last one ends.
         is_export: Of each record, whether it is a block of the export format; None if none is.
-        edits: Edits in order.
+        edits: Edits in order. One that does not stay inside one field's value changes no length.
 
     Returns:
-        Edits in order. An edit that does not stay inside one field's value is left as it is.
+        Edits of eight bytes each, in order.
     """
     if is_export is None:
-        return edits
+        return []
     by_record: dict[int, list[Edit]] = {}
     for edit in edits:
         record = bisect_right(bounds, edit.start) - 1
         if is_export[record]:
             by_record.setdefault(record, []).append(edit)
-    lengths = [
-        new for record, found in by_record.items() for new in _lengths(data, bounds[record], bounds[record + 1], found)
-    ]
-    return sorted([*edits, *lengths]) if lengths else edits
+    return [new for record, found in by_record.items() for new in _lengths(data, bounds[record], bounds[record + 1], found)]
 
 
 def _lengths(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> Iterator[Edit]:

@@ -10,19 +10,15 @@ from typing import Any
 
 import re2
 
-PLAIN_KINDS = frozenset(
-    (
-        "marker jwt aws gcp azure github gitlab slack stripe npm pypi sendgrid twilio vault digitalocean apikey bootstrap url bearer"
-    ).split()
+PLAIN_KINDS = (
+    *("marker", "jwt", "aws", "gcp", "azure", "github", "gitlab", "slack", "stripe", "npm", "pypi", "sendgrid", "twilio"),
+    *("vault", "digitalocean", "apikey", "url", "bearer", "keyblob"),
 )
 """Groups of `TRIGGER` whose span is the secret itself, and whose name is its kind."""
 
 _QUOTE = rb'\\*"'
 _PASS = rb"pass(?:word|wd|phrase|code)|pwd"
-_WORDS = (
-    _PASS
-    + rb"|secret|token|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|credentials?"
-)
+_WORDS = _PASS + rb"|secret|token|(?:api|access|account|private|signing|encryption|shared)[_-]?key|credentials?"
 _NAME = rb"(?i:(?:" + _WORDS + rb")[\w.-]*|auth)"
 _SEPARATOR = rb"[ \t]{0,2}(?:=>|[:=]|%3[Dd])[ \t]{0,2}(?:Some\()?"
 _EDGE = rb"(?:^|[^A-Za-z0-9_]|\\[nrt])"
@@ -53,6 +49,12 @@ _TRIGGERS: tuple[tuple[str, bytes], ...] = (
     ("keyvalue", _NAME + rb"(?:" + _QUOTE + rb")?" + _SEPARATOR + rb"(?:\\*[\"'][^\"'\n]|[^\s\"'\\,\[\](){}<>;&])"),
     ("command", rb"(?:mysql|mariadb|sshpass|curl)[a-z-]*(?:" + _QUOTE + rb"|[ ]|\\+u0026|&)"),
     ("jwt", rb"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)+\.?|eyJ(?:hbGci|0eXAi|raWQi)[A-Za-z0-9_-]*\.?"),
+    ("keyblob", rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0Eg|BFQyBQ|BPUEVOU1NI|BFTkNSWVBU|BEU0Eg)[A-Za-z0-9+/=]*"),
+    (
+        "secretobject",
+        _QUOTE + rb"(?:resource|kind)" + _QUOTE + rb":[ ]?" + _QUOTE + rb"(?:secrets|Secret|SecretList)" + _QUOTE,
+    ),
+    ("secretdata", _QUOTE + rb"(?:data|stringData)" + _QUOTE + rb":[ ]?\{" + _QUOTE),
     ("pem", rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"),
     ("pemend", rb"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"),
     ("aws", rb"(?:AKIA|ASIA)[A-Z0-9]{16}"),
@@ -69,7 +71,6 @@ _TRIGGERS: tuple[tuple[str, bytes], ...] = (
     ("vault", rb"hv[sbr]\.[\w-]{6,}|" + _EDGE + rb"(?P<vault_value>s\.[A-Za-z0-9]{24})"),
     ("digitalocean", rb"do[opr]_v1_[0-9a-f]{32,}"),
     ("apikey", _EDGE + rb"(?P<apikey_value>sk-[\w-]{20,}|hf_[A-Za-z0-9]{30,})"),
-    ("bootstrap", _EDGE + rb"(?P<bootstrap_value>[a-z0-9]{6}\.[a-z0-9]{16})\b"),
     ("url", rb"://[^\s/@:\"'\\]{0,128}:(?P<url_value>[^\s/\"'\\]+)@|://(?P<url_token>[^\s/@:\"'\\]{16,})@"),
     ("array", rb"\[(?:[0-9]{1,3},[ ]?){7}"),
     ("hex", rb"(?:proctitle|cmd|a[0-9]{1,2})=[0-9A-F]{12}"),
@@ -108,7 +109,8 @@ PEM_CUT: Any = compile_bytes(
     rb"-----BEGIN [A-Z0-9 ]+-----(?:[A-Za-z0-9+/=]|\\+[nrt/]|\\+u000[ad]|\r?\n[A-Za-z0-9+/]{60,76})*"
 )
 PEM_LINE: Any = compile_bytes(
-    rb'(?:^|vmconsole=|MESSAGE=|"MESSAGE":|msg(?:\\*")?[:=]|"log":| [FP] |\n)[ ]?(?:\\*")?(?P<value>[A-Za-z0-9+/]{16,76}={0,2})'
+    rb'(?:^|vmconsole=|MESSAGE=|"MESSAGE":|msg(?:\\*")?[:=]|"log":| [FP] |\n)[ ]?(?:\\*")?'
+    rb"(?P<value>[A-Za-z0-9+/]{16,76}={0,2})"
     rb'(?:\\*"|\s|$|\\+[nr])'
 )
 ARRAY: Any = compile_bytes(rb"\[(?P<value>[0-9]{1,3}(?:,[ ]?[0-9]{1,3})*)\]?")
@@ -127,7 +129,7 @@ NO_SECRET: Any = compile_bytes(
 
 PASSWORD_NAME: Any = compile_bytes(rb"(?i:" + _PASS + rb")")
 NO_SECRET_NAME: Any = compile_bytes(
-    rb"(?i:(?:old)?pwd|cwd"
+    rb"(?i:(?:old)?pwd|cwd|.*credential[_-]id"
     rb"|.*(?:name|names|ref|refs|path|paths|file|files|dir|type|types|ttl|timeout|count|size|len|length|policy|mode|version"
     rb"|provider|uri|url|endpoint|expiry|expires|seconds|timestamp|plugin|config|review|reviews|kind|bytes|limit|enabled"
     rb"|required|methods?|too|reason|status|error))"
@@ -151,5 +153,9 @@ for _group, _index in TRIGGER.groupindex.items():
     _kind, _, _part = _group.decode().partition("_")
     if _part:
         VALUE_GROUPS[_kind] = (*VALUE_GROUPS.get(_kind, ()), (_group.decode(), _index))
+MAP_ITEM: Any = compile_bytes(rb'(?:,[ ]?)?\\*"[^"\\]*\\*":[ ]?(?P<open>\\*")')
+BOOTSTRAP: Any = compile_bytes(rb"[a-z0-9]{6}\.[a-z0-9]{16}")
+"""A kubeadm bootstrap token. Event names look the same, so only where a name says that it is a token."""
+MARKER_TAIL: Any = compile_bytes(rb"masked:[A-Za-z0-9:-]*\*?")
 HEXADECIMAL: Any = compile_bytes(rb"[0-9a-fA-F]+")
 """Ids and digests, which are no lines of a key."""

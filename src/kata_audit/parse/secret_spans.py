@@ -47,8 +47,8 @@ def closing_quote(data: bytes, start: int, end: int, depth: int) -> int:
         end: Where to give up: the end of the raw line.
         depth: Backslashes before the opening quote.
 
-    A backslash of the value itself is written as `2 * (depth + 1)` backslashes at this depth, so the run before a quote tells
-    whether the quote closes, is part of the value, or closes something further out.
+    A backslash of the value itself is written as `2 * (depth + 1)` backslashes at this depth, so the run before a quote
+    tells whether the quote closes, is part of the value, or closes something further out.
     """
     unit = 2 * (depth + 1)
     place = start
@@ -98,6 +98,7 @@ def _plain(place: Place) -> Iterator[Span]:
     """The trigger's group is the secret, or the one value group within it."""
     found = place.found
     kind = found.lastgroup.decode()
+    kind = "pem" if kind == "keyblob" else kind
     for name, index in known.VALUE_GROUPS.get(kind, ()):
         first, last = found.span(index)
         if first >= 0:
@@ -133,7 +134,7 @@ def _keyvalue(place: Place) -> Iterator[Span]:
     password = known.PASSWORD_NAME.search(name) is not None
     depth = None if quote or found[b"closed"] else _argument_depth(place, first)
     if depth is not None and b"=" in separator:
-        start, end = start, closing_quote(data, start, place.line_end, depth)
+        end = closing_quote(data, start, place.line_end, depth)
     else:
         start, end = _value_span(place, start, quote)
     value = data[start:end]
@@ -152,7 +153,7 @@ def _keyvalue(place: Place) -> Iterator[Span]:
         and not _is_no_prose(value, separator, strong=password)
     ):
         return
-    yield Span(start, end, "keyvalue")
+    yield Span(start, end, "bootstrap" if known.BOOTSTRAP.fullmatch(value) else "keyvalue")
 
 
 def _is_no_prose(value: bytes, separator: bytes, *, strong: bool) -> bool:
@@ -164,7 +165,16 @@ def _is_no_prose(value: bytes, separator: bytes, *, strong: bool) -> bool:
     return not value.endswith(b":") if strong else len(value) > 19 or any(48 <= byte < 58 for byte in value)
 
 
+def _group(found: Any, kind: str, index: int = 1, *, open_end: bool = False) -> Span:
+    """Give the span of a group of a match."""
+    start, end = found.span(index)
+    return Span(start, end, kind, open_end)
+
+
 def _option(place: Place) -> Iterator[Span]:
+    before = place.data[place.start - 1] if place.start > place.record else 0x20
+    if before in _NAME_BYTES and not (before in b"nrt" and place.data[place.start - 2 : place.start - 1] == b"\\"):
+        return
     found = known.OPTION.match(place.data, place.start, place.line_end)
     if found is None or known.NO_SECRET_NAME.fullmatch(found[b"name"].lstrip(b"-")):
         return
@@ -176,7 +186,7 @@ def _option(place: Place) -> Iterator[Span]:
         else _value_span(place, start, b"")[1]
     )
     if end > start and not known.NO_SECRET.fullmatch(place.data, start, end):
-        yield Span(start, end, "argv")
+        yield Span(start, end, "bootstrap" if known.BOOTSTRAP.fullmatch(place.data, start, end) else "argv")
 
 
 def _command(place: Place) -> Iterator[Span]:
@@ -187,7 +197,7 @@ def _command(place: Place) -> Iterator[Span]:
     word = data[start : start + 4]
     rule = known.CURL if word == b"curl" else known.SSHPASS if word == b"sshp" else known.MYSQL
     for found in rule.finditer(data, place.end - 1, end):
-        yield Span(*found.span(1), "argv")
+        yield _group(found, "argv")
 
 
 def _header(place: Place) -> Iterator[Span]:
@@ -196,7 +206,7 @@ def _header(place: Place) -> Iterator[Span]:
         return
     value = found[b"value"]
     if value[:1] != b"$" and (found[b"scheme"] or found[b"closed"] or len(value) > 15):
-        yield Span(*found.span(known.HEADER.groupindex[b"value"]), "bearer")
+        yield _group(found, "bearer", 3)
 
 
 def _basic(place: Place) -> Iterator[Span]:
@@ -208,13 +218,13 @@ def _basic(place: Place) -> Iterator[Span]:
 def _blob(place: Place) -> Iterator[Span]:
     found = known.BLOB.match(place.data, place.start, place.line_end)
     if found is not None:
-        yield Span(*found.span(2), "initdata" if found[b"name"].startswith(b"cc") else "policy")
+        yield _group(found, "initdata" if found[b"name"].startswith(b"cc") else "policy", 2)
 
 
 def _pem(place: Place) -> Iterator[Span]:
     whole = known.PEM_BLOCK.match(place.data, place.start, place.record_end)
     if whole is not None:
-        yield Span(*whole.span(), "pem")
+        yield _group(whole, "pem", 0)
         return
     cut = known.PEM_CUT.match(place.data, place.start, place.record_end)
     yield Span(place.start, cut.end() if cut else min(place.end, place.record_end), "pem", open_end=True)
@@ -234,6 +244,16 @@ def _is_benign(name: bytes, data: bytes, start: int, end: int) -> bool:
     if end <= start:
         return True
     return bool(known.BENIGN_ENV.fullmatch(name) and known.BENIGN_ENV_VALUE.fullmatch(data, start, end))
+
+
+def _secret_data(place: Place) -> Iterator[Span]:
+    """Every value of the `data` of a Kubernetes Secret, whatever its name."""
+    start = place.data.index(b"{", place.start) + 1
+    while item := known.MAP_ITEM.match(place.data, start, place.line_end):
+        end = closing_quote(place.data, item.end(), place.line_end, len(item[b"open"]) - 1)
+        if end > item.end():
+            yield Span(item.end(), end, "secret")
+        start = end + len(item[b"open"])
 
 
 def _env_list(place: Place) -> Iterator[Span]:
@@ -276,5 +296,6 @@ RULES: dict[str, Callable[[Place], Iterator[Span]]] = {
     "basic": _basic,
     "blob": _blob,
     "pem": _pem,
+    "secretdata": _secret_data,
 }
-"""Which rule looks at what group of the trigger; `array`, `hex` and `pemend` are the caller's."""
+"""Which rule looks at what group of the trigger; `array`, `hex`, `pemend` and `secretobject` are the caller's."""
