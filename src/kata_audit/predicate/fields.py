@@ -64,12 +64,19 @@ SEVERITY_WORDS: dict[str, int] = {
 }
 """Words that stand for a `severity_number`."""
 
+_SIGNED = (-(1 << 63), (1 << 63) - 1)
+_TIMES = (-9_223_286_400_000_000_000, (1 << 63) - 2)
+"""Times that DuckDB takes in nanoseconds: from 1677-09-22; its greatest 64-bit number means infinity."""
+
+
+def _limits(type_: pa.DataType) -> tuple[int, int]:
+    if pa.types.is_timestamp(type_):
+        return _TIMES
+    return (0, (1 << type_.bit_width) - 1) if pa.types.is_unsigned_integer(type_) else _SIGNED
+
+
 _LIMITS: dict[str, tuple[int, int]] = {
-    str(field.name): (
-        (0, (1 << field.type.bit_width) - 1) if pa.types.is_unsigned_integer(field.type) else (-(1 << 63), (1 << 63) - 1)
-    )
-    for field in RECORD_SCHEMA
-    if _kind(field.type) in (Kind.NUMBER, Kind.TIME)
+    str(field.name): _limits(field.type) for field in RECORD_SCHEMA if _kind(field.type) in (Kind.NUMBER, Kind.TIME)
 }
 
 

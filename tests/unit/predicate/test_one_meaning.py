@@ -139,6 +139,10 @@ def _one(**values: Any) -> pa.RecordBatch:
         (Present("attributes.other"), False),
         (Compare("timestamp", Op.EQ, 1_795_000_000_123_456_789), True),
         (Compare("seq", Op.LT, 2**70), True),
+        (Compare("timestamp", Op.LT, 2**63 - 1), True),
+        (Compare("timestamp", Op.LE, 2**63 - 2), True),
+        (Compare("timestamp", Op.GT, -(2**63)), True),
+        (Compare("timestamp", Op.GE, -9_223_286_400_000_000_000), True),
     ],
 )
 def test_what_conditions_say(where: Predicate, *, holds: bool) -> None:
