@@ -1,4 +1,4 @@
-"""A receiver in small: it feeds texts from where the store says it stopped, and seals on the way."""
+"""A receiver in small: it feeds texts from where the store says it stopped, seals on the way and merges at the end."""
 
 from pathlib import Path
 
@@ -20,7 +20,6 @@ class Feed:
         root: The store.
         count: How many texts.
         step: Texts of one append; every second append is followed by a seal.
-        log_ahead: Entries that the log gets first, so that a full tile is near.
     """
 
     def __init__(self, root: Path, count: int, step: int) -> None:
@@ -35,6 +34,7 @@ class Feed:
                 while self._position(writer) < self.count:
                     self._act(writer)
                 self._seal(writer)
+                self._insist(lambda: writer.compact(all_of_them=True))
         except StoreError as error:
             self.refused.append(error)
 

@@ -55,40 +55,51 @@ def _size(checkpoint: bytes) -> int:
 
 
 def _sealed(root: Path, entries: list[dict[str, Any]]) -> tuple[dict[int, bytes], set[int]]:
-    assert [entry["t"] for entry in entries] == ["genesis"] + ["cut"] * (len(entries) - 1)
-    sealed: dict[int, bytes] = {}
+    """Read what the log says is sealed, and hold every live file against it."""
+    files: dict[str, tuple[str, list[int]]] = {}
+    roots: list[str] = []
     lost: set[int] = set()
-    named = set()
-    end = batches = 0
-    for entry in entries[1:]:
-        assert entry["from"] == end
-        end = entry["to"]
-        for batch in entry["batches"]:
-            assert batch["n"] == batches
-            batches += 1
-            path = Layout(root).segment(batch["file"]["name"])
-            named.add(path)
-            assert hashlib.sha256(path.read_bytes()).hexdigest() == batch["file"]["sha256"]
-            rows = _rows(path)
-            assert _root(_leaves(path, rows)).hex() == batch["root"]
-            sealed.update({row["seq"]: row["raw"] for row in rows})
-        for gap in entry["gaps"]:
-            lost |= set(range(gap["from"], gap["to"]))
-    assert set(Layout(root).segments.rglob("*.parquet")) == named
+    end = 0
+    for number, entry in enumerate(entries):
+        assert (entry["t"] == "genesis") == (number == 0)
+        if entry["t"] == "cut":
+            assert entry["from"] == end
+            end = entry["to"]
+            for batch in entry["batches"]:
+                assert batch["n"] == len(roots)
+                roots.append(batch["root"])
+                files[batch["file"]["name"]] = (batch["file"]["sha256"], [batch["n"]])
+            for gap in entry["gaps"]:
+                lost |= set(range(gap["from"], gap["to"]))
+        elif entry["t"] == "compact":
+            for name in entry["inputs"]:
+                del files[name]
+            files |= {file["name"]: (file["sha256"], file["batches"]) for file in entry["outputs"]}
+    assert set(Layout(root).segments.rglob("*.parquet")) == {Layout(root).segment(name) for name in files}
+    assert sorted(n for _, numbers in files.values() for n in numbers) == list(range(len(roots)))
+    sealed: dict[int, bytes] = {}
+    for name, (digest, numbers) in files.items():
+        sealed |= _read_segment(Layout(root).segment(name), digest, {n: roots[n] for n in numbers})
     return sealed, lost
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    table = pq.read_table(path, columns=["seq", "observed_timestamp", "node", "receiver", "cursor", "raw", "index"])
+def _read_segment(path: Path, digest: str, roots: dict[int, str]) -> dict[int, bytes]:
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    table = pq.read_table(path, columns=["seq", "observed_timestamp", "node", "receiver", "cursor", "raw", "batch", "index"])
     at = table.schema.get_field_index("observed_timestamp")
     rows: list[dict[str, Any]] = table.set_column(at, "observed", table["observed_timestamp"].cast("int64")).to_pylist()
-    return sorted(rows, key=lambda row: row["index"])
+    heads = json.loads(pq.read_metadata(path).metadata[b"kata-audit.segment"])["batches"]
+    assert [head["n"] for head in heads] == sorted(roots)
+    for head in heads:
+        batch = sorted((row for row in rows if row["batch"] == head["n"]), key=lambda row: int(row["index"]))
+        assert [row["index"] for row in batch] == list(range(head["records"]))
+        assert _root(_leaves(batch, bytes.fromhex(head["salt_key"]))).hex() == head["root"] == roots[head["n"]]
+    return {row["seq"]: row["raw"] for row in rows}
 
 
-def _leaves(path: Path, rows: list[dict[str, Any]]) -> list[bytes]:
+def _leaves(rows: list[dict[str, Any]], salt_key: bytes) -> list[bytes]:
     """Leaves as docs/reference/on-disk-format.md spells them, written without the store's code."""
-    (batch,) = json.loads(pq.read_metadata(path).metadata[b"kata-audit.segment"])["batches"]
-    stream = Cipher(algorithms.AES(bytes.fromhex(batch["salt_key"])), modes.CTR(bytes(16))).encryptor()
+    stream = Cipher(algorithms.AES(salt_key), modes.CTR(bytes(16))).encryptor()
     leaves = []
     for row in rows:
         data = b"\0KAR1" + stream.update(bytes(16))

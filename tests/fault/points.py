@@ -8,7 +8,7 @@ from tests.fault.feed import Feed
 from tests.fault.oracle import examine, text
 
 COUNT, STEP = 6, 2
-"""Texts, and texts of one append: three appends and three seals."""
+"""Texts, and texts of one append: three appends, three seals, and a merge of each stream."""
 
 
 def fresh(tmp_path: Path) -> tuple[Path, Path]:

@@ -5,6 +5,7 @@ what an fsync confirmed stays.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tests.fault.disks import Death, FaultDisk
@@ -20,25 +21,28 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "FILE_BYTES", 1)
 
 
-@pytest.mark.parametrize(
-    ("after", "power"),
-    [
-        pytest.param(False, False, id="killed before it"),
-        pytest.param(True, True, id="power lost behind it"),
-        pytest.param(True, False, id="killed behind it", marks=pytest.mark.torture),
-        pytest.param(False, True, id="power lost before it", marks=pytest.mark.torture),
-    ],
-)
-def test_the_process_may_end_at_every_act(tmp_path: Path, *, after: bool, power: bool) -> None:
-    """Killed: what was written stays. Power lost: only what an fsync confirmed stays."""
+class End(NamedTuple):
+    """How the process ends: behind the act or before it, with the power or without."""
+
+    after: bool
+    power: bool
+
+
+ENDS = tuple(End(after, power) for after in (False, True) for power in (False, True))
+
+
+@pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.torture) for turn in range(1, len(ENDS)))])
+def test_the_process_may_end_at_every_act(tmp_path: Path, turn: int) -> None:
+    """Each act is the last one once, the four ends by turns; all turns together are each end at each act."""
     acts = dry_run(tmp_path)
     for point in range(1, len(acts) + 1):
         root, side = fresh(tmp_path)
-        disk = FaultDisk(side, die_at=point, after=after)
+        end = ENDS[(point + turn) % len(ENDS)]
+        disk = FaultDisk(side, die_at=point, after=end.after)
         feed = Feed(root, COUNT, STEP)
         with pytest.raises(Death):
             feed.run(disk)
-        if power:
+        if end.power:
             disk.lose_power()
         disk.close()
 
