@@ -12,6 +12,11 @@ _KEY_BLOCK_RECORDS = 128
 """How many records a private key may be spread over, line by line."""
 
 
+def _plain(secret: bytes) -> bytes:
+    """Take escapes out, so that a secret has one fingerprint at any depth of quoting."""
+    return bytes(known.ESCAPES.sub(rb"\1", secret)) if b"\\" in secret else secret
+
+
 class Edit(NamedTuple):
     """Bytes `[start, end)` become `new`; `kinds` are the secrets in it."""
 
@@ -40,7 +45,7 @@ class Markers:
             tail = (
                 b""
                 if self._key is None
-                else b":" + hmac.digest(self._key, head + b"\0" + secret, "sha256")[:8].hex().encode()
+                else b":" + hmac.digest(self._key, head + b"\0" + _plain(secret), "sha256")[:8].hex().encode()
             )
             made = self._made[kind, secret] = b"*masked:" + head + tail + b"*"
         return made

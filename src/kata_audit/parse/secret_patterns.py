@@ -12,7 +12,7 @@ import re2
 
 PLAIN_KINDS = (
     *("marker", "jwt", "aws", "gcp", "azure", "github", "gitlab", "slack", "stripe", "npm", "pypi", "sendgrid", "twilio"),
-    *("vault", "digitalocean", "apikey", "url", "bearer", "keyblob"),
+    *("vault", "digitalocean", "apikey", "docker", "url", "bearer", "keyblob"),
 )
 """Groups of `TRIGGER` whose span is the secret itself, and whose name is its kind."""
 
@@ -70,6 +70,9 @@ _TRIGGERS: tuple[tuple[str, bytes], ...] = (
     ("twilio", _EDGE + rb"(?P<twilio_value>SK[0-9a-f]{32})"),
     ("vault", rb"hv[sbr]\.[\w-]{6,}|" + _EDGE + rb"(?P<vault_value>s\.[A-Za-z0-9]{24})"),
     ("digitalocean", rb"do[opr]_v1_[0-9a-f]{32,}"),
+    ("docker", rb"dckr_[a-z]{2,4}_[\w-]{20,}"),
+    ("rego", rb"package agent_policy"),
+    ("gostruct", rb"EnvVar\{Name:[^,{}]*,Value:[^,{}]"),
     ("apikey", _EDGE + rb"(?P<apikey_value>sk-[\w-]{20,}|hf_[A-Za-z0-9]{30,})"),
     ("url", rb"://[^\s/@:\"'\\]{0,128}:(?P<url_value>[^\s/\"'\\]+)@|://(?P<url_token>[^\s/@:\"'\\]{16,})@"),
     ("array", rb"\[(?:[0-9]{1,3},[ ]?){7}"),
@@ -153,6 +156,11 @@ for _group, _index in TRIGGER.groupindex.items():
     _kind, _, _part = _group.decode().partition("_")
     if _part:
         VALUE_GROUPS[_kind] = (*VALUE_GROUPS.get(_kind, ()), (_group.decode(), _index))
+NO_OPENING: Any = compile_bytes(rb'[,}\])]+[ ]?(?:\\*"|[,}\])]|$)|[ ]+(?:[\w.-]+=|$)|\\*"|$')
+"""What stands behind a quote that ends a text such as `enter password:`, rather than begin a value."""
+GO_STRUCT: Any = compile_bytes(rb"EnvVar\{Name:(?P<name>[^,{}]*),Value:")
+GO_STRUCT_END: Any = compile_bytes(rb",ValueFrom:|\}")
+ESCAPES: Any = compile_bytes(rb"\\+([\"'\\]?)")
 MAP_ITEM: Any = compile_bytes(rb'(?:,[ ]?)?\\*"[^"\\]*\\*":[ ]?(?P<open>\\*")')
 BOOTSTRAP: Any = compile_bytes(rb"[a-z0-9]{6}\.[a-z0-9]{16}")
 """A kubeadm bootstrap token. Event names look the same, so only where a name says that it is a token."""

@@ -13,6 +13,8 @@ _WINDOW = 400
 """How far behind a command's name its arguments are looked at."""
 _NAME_BACK = 64
 """How far before a sensitive word its name may begin."""
+_LOOK_BACK = 16 * 1024
+"""How far before a place the quote that it stands in is looked for."""
 _ARGUMENT_KEYS = (b"args:", b"command:", b"[", b",", b", ")
 _NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 
@@ -73,6 +75,18 @@ def _backslashes(data: bytes, quote: int) -> int:
     return quote - first
 
 
+def _text_end(place: Place, start: int) -> int:
+    """Find where the quoted text ends that `start` stands in; the line's end if it stands in none.
+
+    The nearest quote before opened that text or stands inside it, so what closes its depth or less ends it.
+    """
+    back = max(place.record, start - _LOOK_BACK)
+    quote = place.data.rfind(b'"', back, start)
+    if quote >= 0:
+        return closing_quote(place.data, start, place.line_end, _backslashes(place.data, quote))
+    return place.line_end if back == place.record else closing_quote(place.data, start, place.line_end, len(place.data))
+
+
 def _name_start(place: Place) -> int:
     """Find where the name that holds a sensitive word begins."""
     first = place.start
@@ -112,8 +126,9 @@ def _value_span(place: Place, start: int, quote: bytes) -> tuple[int, int]:
     if quote.endswith(b'"'):
         return start, closing_quote(place.data, start, place.line_end, len(quote) - 1)
     if quote:
-        last = place.data.find(quote, start, place.line_end)
-        return start, last if last >= 0 else start
+        last = place.data.find(b"'", start, place.line_end)
+        if last >= 0 and place.data.find(b'"', start, last) < 0:
+            return start, start + len(place.data[start:last].rstrip(b"\\"))
     bare = known.BARE.match(place.data, start, place.line_end)
     if bare is None:
         return start, start
@@ -131,6 +146,8 @@ def _keyvalue(place: Place) -> Iterator[Span]:
     name = data[first : found.end(1)].lstrip(b"-")
     quote, separator = found[b"open"] or b"", found[b"sep"]
     start = found.end()
+    if quote and known.NO_OPENING.match(data, start, place.line_end):
+        return
     password = known.PASSWORD_NAME.search(name) is not None
     depth = None if quote or found[b"closed"] else _argument_depth(place, first)
     if depth is not None and b"=" in separator:
@@ -256,6 +273,24 @@ def _secret_data(place: Place) -> Iterator[Span]:
         start = end + len(item[b"open"])
 
 
+def _go_struct(place: Place) -> Iterator[Span]:
+    """`EnvVar{Name:A,Value:b,ValueFrom:nil,}`, as the kubelet writes a container."""
+    found = known.GO_STRUCT.match(place.data, place.start, place.line_end)
+    if found is None:
+        return
+    end = _text_end(place, found.end())
+    last = known.GO_STRUCT_END.search(place.data, found.end(), end)
+    end = last.start() if last else end
+    if not _is_benign(found[b"name"], place.data, found.end(), end):
+        yield Span(found.end(), end, "env")
+
+
+def _rego(place: Place) -> Iterator[Span]:
+    """A whole agent policy: from the quote before its package to the one that closes it."""
+    quote = place.data.rfind(b'"', max(place.record, place.start - _LOOK_BACK), place.start)
+    yield Span(quote + 1 if quote >= 0 else place.start, _text_end(place, place.start), "policy")
+
+
 def _env_list(place: Place) -> Iterator[Span]:
     data = place.data
     place_of_item = data.index(b"[", place.start) + 1
@@ -275,8 +310,9 @@ def _env_list(place: Place) -> Iterator[Span]:
 def _go_env_list(place: Place, start: int) -> Iterator[Span]:
     """`Env:[A=b C=d]` of a Go dump: nothing is quoted, so a value ends where the next name or the list does."""
     data = place.data
-    last = known.GO_LIST_END.search(data, start, place.line_end)
-    end = last.start() if last else place.line_end
+    end = _text_end(place, start)
+    last = known.GO_LIST_END.search(data, start, end)
+    end = last.start() if last else end
     names = [(found.span(), found.span(1)) for found in known.GO_ENV_NAME.finditer(data, start, end)]
     for index, ((_, value), name) in enumerate(names):
         value_end = names[index + 1][0][0] if index + 1 < len(names) else end
@@ -297,5 +333,7 @@ RULES: dict[str, Callable[[Place], Iterator[Span]]] = {
     "blob": _blob,
     "pem": _pem,
     "secretdata": _secret_data,
+    "gostruct": _go_struct,
+    "rego": _rego,
 }
 """Which rule looks at what group of the trigger; `array`, `hex`, `pemend` and `secretobject` are the caller's."""
