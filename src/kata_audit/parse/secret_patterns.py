@@ -21,7 +21,7 @@ _PASS = rb"pass(?:word|wd|phrase|code)|pwd"
 _WORDS = _PASS + rb"|secret|token|(?:api|access|account|private|signing|encryption|shared)[_-]?key|credentials?"
 _NAME = rb"(?i:(?:" + _WORDS + rb")[\w.-]*|auth)"
 _SEPARATOR = rb"[ \t]{0,2}(?:=>|[:=]|%3[Dd])[ \t]{0,2}(?:Some\()?"
-_EDGE = rb"(?:^|[^A-Za-z0-9_]|\\[nrt])"
+_EDGE = rb"(?:(?m:^)|[^A-Za-z0-9_\n]|\\[nrt])"
 _BETWEEN_ARGUMENTS = rb"(?:" + _QUOTE + rb'(?:,[ \t]?|[ \t]+(?:args|command):)\\*"|[ \t]+\\*["\']?|(?:\\+u0026|&)command=)'
 
 
