@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from kata_audit.errors import SegmentMismatchError
 from kata_audit.schema.record import EVIDENCE_SCHEMA, RECORD_SCHEMA, RecordRows
 from kata_audit.store.durable import Bytes, Disk, write_all, writing
-from kata_audit.tlog.leaf import batch_root, block_roots, hash_leaves, make_salts
+from kata_audit.tlog.leaf import block_roots, fold_blocks, hash_leaves, make_salts
 
 GROUP_ROWS = 4096
 ZSTD_LEVEL = 3
@@ -85,14 +85,15 @@ def commit_batch(n: int, rows: RecordRows, salt_key: bytes) -> SealedBatch:
     placed = _set(rows, "batch", pa.repeat(pa.scalar(n, pa.uint64()), count))
     placed = _set(placed, "index", pa.array(range(count), pa.uint32()))
     seqs = rows["seq"]
+    blocks = block_roots(leaves)
     head = BatchHead(
         n=n,
         first=seqs[0].as_py(),
         end=seqs[count - 1].as_py() + 1,
         records=count,
-        root=batch_root(leaves),
+        root=fold_blocks(blocks),
         salt_key=salt_key,
-        blocks=tuple(block_roots(leaves)),
+        blocks=tuple(blocks),
     )
     return SealedBatch(head, placed, leaves)
 
@@ -331,7 +332,8 @@ def check_segment(path: Path, mark: Mark, roots: Mapping[int, bytes]) -> None:
     for batch in head.batches:
         part = leaves[begin : begin + batch.records * LEAF_BYTES]
         begin += len(part)
-        if not batch_root(part) == batch.root == roots[batch.n] or tuple(block_roots(part)) != batch.blocks:
+        blocks = block_roots(part)
+        if tuple(blocks) != batch.blocks or not fold_blocks(blocks) == batch.root == roots[batch.n]:
             raise SegmentMismatchError(
                 f"The records of batch {batch.n} do not lead to the root in the log.", where=str(path)
             )

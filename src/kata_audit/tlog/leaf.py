@@ -9,9 +9,10 @@ Sources: DESIGN section 4; RFC 6962 section 2.1; NIST SP 800-38A (AES-CTR).
 import struct
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from kata_audit.tlog.merkle import HASH_BYTES, hash_node, prove_inclusion
@@ -24,6 +25,7 @@ SALT_BYTES = 16
 BLOCK_RECORDS = 256
 """A batch's roots are kept per block of so many records, so that damage is found without a leaf of each."""
 _PREFIX = b"\x00" + VERSION
+_SLICE = 2048
 _HEAD = struct.Struct(">Qq")
 _LENGTH = struct.Struct(">I")
 
@@ -37,35 +39,36 @@ def canonical(evidence: EvidenceRows) -> list[bytes]:
     Returns:
         `canon` of each row, in order.
     """
+    return [head + raw for head, raw in zip(_heads(evidence), evidence.column("raw").to_pylist(), strict=True)]
+
+
+def _heads(evidence: EvidenceRows) -> list[bytes]:
+    """Spell all of `canon` that stands before the bytes of `raw`."""
+    raws = evidence.column("raw")
     rows = zip(
         evidence.column("seq").to_pylist(),
         evidence.column("observed_timestamp").cast(pa.int64()).to_pylist(),
-        _prefixed(evidence, "node"),
-        _prefixed(evidence, "receiver"),
-        _prefixed(evidence, "cursor"),
-        evidence.column("raw").to_pylist(),
+        _prefixed(evidence.column("node")),
+        _prefixed(evidence.column("receiver")),
+        [text.encode() for text in evidence.column("cursor").to_pylist()],
+        pc.binary_length(raws).to_pylist(),
         strict=True,
     )
-    head, length = _HEAD.pack, _LENGTH.pack
+    pack, length = _HEAD.pack, _LENGTH.pack
     return [
-        b"".join((head(seq, observed), node, receiver, cursor, length(len(raw)), raw))
-        for seq, observed, node, receiver, cursor, raw in rows
+        b"".join((pack(seq, observed), node, receiver, length(len(cursor)), cursor, length(size)))
+        for seq, observed, node, receiver, cursor, size in rows
     ]
 
 
-def _prefixed(evidence: EvidenceRows, name: str) -> list[bytes]:
-    """Spell a column of texts with their lengths; the few texts that recur are spelled once."""
-    spelled: dict[str, bytes] = {}
-    out = []
-    for text in evidence.column(name).to_pylist():
-        found = spelled.get(text)
-        if found is None:
-            data = text.encode()
-            found = _LENGTH.pack(len(data)) + data
-            if len(spelled) < BLOCK_RECORDS:
-                spelled[text] = found
-        out.append(found)
-    return out
+def _prefixed(column: Any) -> list[bytes]:
+    """Spell a column of few different texts with their lengths, each once."""
+    texts = column.to_pylist()
+    spelled = {}
+    for text in set(texts):
+        data = text.encode()
+        spelled[text] = _LENGTH.pack(len(data)) + data
+    return [spelled[text] for text in texts]
 
 
 def make_salts(salt_key: bytes, count: int) -> bytes:
@@ -94,14 +97,23 @@ def hash_leaves(evidence: EvidenceRows, salts: bytes) -> bytes:
     """
     if len(salts) != SALT_BYTES * len(evidence):
         raise ValueError(f"{len(evidence)} rows need as many salts of {SALT_BYTES} bytes, not {len(salts)} bytes")
-    prefix = _PREFIX
-    starts = range(0, len(salts), SALT_BYTES)
     return b"".join(
         [
-            sha256(prefix + salts[start : start + SALT_BYTES] + canon).digest()
-            for start, canon in zip(starts, canonical(evidence), strict=True)
+            _hash_slice(evidence.slice(start, _SLICE), salts[start * SALT_BYTES : (start + _SLICE) * SALT_BYTES])
+            for start in range(0, len(evidence), _SLICE)
         ]
     )
+
+
+def _hash_slice(evidence: EvidenceRows, salts: bytes) -> bytes:
+    """Hash few rows, so that few rows' bytes are held twice."""
+    prefix, leaves = _PREFIX, []
+    raws = evidence.column("raw").to_pylist()
+    for row, (head, raw) in enumerate(zip(_heads(evidence), raws, strict=True)):
+        leaf = sha256(prefix + salts[row * SALT_BYTES : (row + 1) * SALT_BYTES] + head)
+        leaf.update(raw)
+        leaves.append(leaf.digest())
+    return b"".join(leaves)
 
 
 def _level(hashes: list[bytes]) -> list[bytes]:
