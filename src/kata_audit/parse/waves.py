@@ -21,7 +21,7 @@ from kata_audit.parse.dialects.base import Scan
 from kata_audit.parse.dialects.registry import DIALECTS, route
 from kata_audit.parse.draft import Draft, attach, attribute_map, finish, times
 from kata_audit.parse.envelopes import Texts, read_envelopes
-from kata_audit.parse.fragments import joined_raws
+from kata_audit.parse.fragments import Pieces, join_pieces
 from kata_audit.schema.record import EvidenceRows, ParseStatus, RecordRows
 from kata_audit.schema.severity import TEXT_OF
 from kata_audit.schema.source import Origin
@@ -56,11 +56,8 @@ def parse(evidence: EvidenceRows) -> RecordRows:
     Returns:
         Rows of `RECORD_SCHEMA`, one per row and in order (L2); `batch` and `index` are null.
     """
-    raws, groups = joined_raws(evidence)
-    slices = [
-        _parse_slice(evidence.slice(start, _SLICE), raws[start : start + _SLICE], groups[start : start + _SLICE])
-        for start in range(0, max(len(raws), 1), _SLICE)
-    ]
+    pieces = join_pieces(evidence)
+    slices = [_parse_slice(evidence, start, pieces) for start in range(0, max(len(evidence), 1), _SLICE)]
     return attach(evidence, slices[0] if len(slices) == 1 else _concatenate(slices))
 
 
@@ -69,11 +66,15 @@ def _concatenate(slices: Sequence[Any]) -> Any:
     return pa.Table.from_batches(slices).unify_dictionaries().combine_chunks().to_batches()[0]
 
 
-def _parse_slice(evidence: EvidenceRows, raws: Sequence[bytes | None], groups: Sequence[str | None]) -> Any:
+def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces) -> Any:
     """Parse few rows through all waves, into derived columns."""
+    evidence = whole.slice(start, _SLICE)
+    raws: list[bytes | None] = evidence.column("raw").to_pylist()
     draft = Draft(len(raws))
-    if any(groups):
-        draft.columns["frame_group"] = list(groups)
+    for row in pieces.groups:
+        if start <= row < start + len(raws):
+            raws[row - start] = pieces.raws[row]
+            draft.column("frame_group")[row - start] = pieces.groups[row]
     texts = read_envelopes(draft, evidence, raws)
     wave = _native_wave(draft, texts) + _text_wave(draft, _Wave(texts.rows, texts.texts, texts.guest), first=True)
     for _ in range(_MAX_DEPTH - 1):
