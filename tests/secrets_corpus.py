@@ -52,6 +52,7 @@ SHAPED = {
 PLACES: dict[str, str] = {
     "rust spec": 'OCI Spec Spec {{ args: Some(["sleep"]), env: Some(["PATH=/bin", "APP_KEY={0}", "TERM=xterm"]), cwd: "/" }}',
     "go spec": "spec &{{Args:[sleep] Env:[PATH=/bin APP_KEY={0} TERM=xterm] Cwd:/}}",
+    "go spec alone": "exec {{Args:[sh] Env:[APP_KEY={0}] Cwd:/}}",
     "json spec": '{{"args":["sleep"],"env":["PATH=/bin","APP_KEY={0}"],"cwd":"/"}}',
     "protobuf": 'config envs:{{key:"APP_KEY"  value:"{0}"}}  envs:{{key:"TERM"  value:"xterm"}}  log_path:"api/0.log"',
     "pod spec": '{{"containers":[{{"env":[{{"name":"APP","value":"{0}"}}],"name":"api"}}]}}',
@@ -59,6 +60,8 @@ PLACES: dict[str, str] = {
     "logfmt value": 'level=info db_password="{0}" port=5432',
     "debug value": 'Config {{ user: "root", api_token: Some("{0}"), port: 5432 }}',
     "bare value": "connect password={0} port=5432",
+    "rego": 'policy: "package agent_policy\\nallowed := {{0}}"'.replace("{{0}}", "{{{0}}}"),
+    "kubelet": "container &Container{{Env:[]EnvVar{{EnvVar{{Name:APP_KEY,Value:{0},ValueFrom:nil,}},}}}}",
     "joined option": 'process command: ["psql", "--password={0}", "-q"]',
     "next argument": 'process command: ["login", "--auth-token", "{0}", "-q"]',
     "mysql": 'process command: ["mysql", "-uroot", "-p{0}", "-e", "select 1"]',

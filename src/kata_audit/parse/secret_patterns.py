@@ -22,7 +22,9 @@ _WORDS = _PASS + rb"|secret|token|(?:api|access|account|private|signing|encrypti
 _NAME = rb"(?i:(?:" + _WORDS + rb")[\w.-]*|auth)"
 _SEPARATOR = rb"[ \t]{0,2}(?:=>|[:=]|%3[Dd])[ \t]{0,2}(?:Some\()?"
 _EDGE = rb"(?:(?m:^)|[^A-Za-z0-9_\n]|\\[nrt])"
-_BETWEEN_ARGUMENTS = rb"(?:" + _QUOTE + rb'(?:,[ \t]?|[ \t]+(?:args|command):)\\*"|[ \t]+\\*["\']?|(?:\\+u0026|&)command=)'
+_BETWEEN_ARGUMENTS = (
+    rb"(?:" + _QUOTE + rb'(?:,[ \t]?|[ \t]+(?:args|command):)\\*"|[ \t]+(?:\\*["\'])?|(?:\\+u0026|&)command=)'
+)
 
 
 def compile_bytes(pattern: bytes) -> Any:
@@ -146,9 +148,9 @@ BENIGN_ENV: Any = compile_bytes(
 """Environment variables whose values stay, as a whole name."""
 BENIGN_ENV_VALUE: Any = compile_bytes(rb"[\w.:/@+-]*")
 
-ENV_ITEM: Any = compile_bytes(rb'(?:,[ \t]*)?(?P<open>\\*")')
+ENV_ITEM: Any = compile_bytes(rb'[\[,][ \t]*(?P<open>\\*")')
 GO_LIST_END: Any = compile_bytes(rb'\](?:[ }\]"\\,]|$)')
-GO_ENV_NAME: Any = compile_bytes(rb"(?:^|[ \[])([A-Za-z_][\w.-]*)=")
+GO_ENV_NAME: Any = compile_bytes(rb"[ \[]([A-Za-z_][\w.-]*)=")
 
 VALUE_GROUPS: dict[str, tuple[tuple[str, int], ...]] = {}
 """Of a kind: the groups of `TRIGGER` that hold the secret where it is not the whole match."""
@@ -161,7 +163,7 @@ NO_OPENING: Any = compile_bytes(rb'[,}\])]+[ ]?(?:\\*"|[,}\])]|$)|[ ]+(?:[\w.-]+
 GO_STRUCT: Any = compile_bytes(rb"EnvVar\{Name:(?P<name>[^,{}]*),Value:")
 GO_STRUCT_END: Any = compile_bytes(rb",ValueFrom:|\}")
 ESCAPES: Any = compile_bytes(rb"\\+([\"'\\]?)")
-MAP_ITEM: Any = compile_bytes(rb'(?:,[ ]?)?\\*"[^"\\]*\\*":[ ]?(?P<open>\\*")')
+MAP_ITEM: Any = compile_bytes(rb'[{,][ ]?\\*"[^"\\]*\\*":[ ]?(?P<open>\\*")')
 BOOTSTRAP: Any = compile_bytes(rb"[a-z0-9]{6}\.[a-z0-9]{16}")
 """A kubeadm bootstrap token. Event names look the same, so only where a name says that it is a token."""
 MARKER_TAIL: Any = compile_bytes(rb"masked:[A-Za-z0-9:-]*\*?")

@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 
 from kata_audit.parse import secret_patterns as known
 
+_BACKSLASH, _QUOTE, _SPACE = 0x5C, 0x22, 0x20
 _WINDOW = 400
 """How far behind a command's name its arguments are looked at."""
 _NAME_BACK = 64
 """How far before a sensitive word its name may begin."""
 _LOOK_BACK = 16 * 1024
 """How far before a place the quote that it stands in is looked for."""
+_ANY_DEPTH = (1 << 30) - 1
+"""The depth of a text that every quote ends."""
 _ARGUMENT_KEYS = (b"args:", b"command:", b"[", b",", b", ")
 _NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 
@@ -41,7 +44,7 @@ class Place(NamedTuple):
 
 
 def closing_quote(data: bytes, start: int, end: int, depth: int) -> int:
-    r"""Find where a quoted value ends: before the backslashes of the quote that closes it, or at `end`.
+    """Find where a quoted value ends: before the backslashes of the quote that closes it, or at `end`.
 
     Args:
         data: The bytes.
@@ -49,28 +52,34 @@ def closing_quote(data: bytes, start: int, end: int, depth: int) -> int:
         end: Where to give up: the end of the raw line.
         depth: Backslashes before the opening quote.
 
-    A backslash of the value itself is written as `2 * (depth + 1)` backslashes at this depth, so the run before a quote
-    tells whether the quote closes, is part of the value, or closes something further out.
+    A quote that is escaped `n` times has `2**n - 1` backslashes before it, and a backslash of the text in there has `2**n`;
+    so the ones at the end of the run's length, in binary, tell how often a quote is escaped. What is escaped no more often
+    than the opening quote closes the value, or something around it.
     """
-    unit = 2 * (depth + 1)
+    level = _trailing_ones(depth)
     place = start
     while (quote := data.find(b'"', place, end)) >= 0:
         first = quote
-        while first > start and data[first - 1] == 0x5C:
+        while first > start and data[first - 1] == _BACKSLASH:
             first -= 1
-        run = (quote - first) % unit
-        if run <= depth:
-            return quote - run
+        escapes = _trailing_ones(quote - first)
+        if escapes <= level:
+            return quote - (1 << escapes) + 1
         place = quote + 1
-    while end > start and data[end - 1] == 0x5C:
+    while end > start and data[end - 1] == _BACKSLASH:
         end -= 1
     return end
+
+
+def _trailing_ones(number: int) -> int:
+    """Count the ones at the end of a number in binary."""
+    return ((number + 1) & -(number + 1)).bit_length() - 1
 
 
 def _backslashes(data: bytes, quote: int) -> int:
     """Count the backslashes before a quote."""
     first = quote
-    while first > 0 and data[first - 1] == 0x5C:
+    while first > 0 and data[first - 1] == _BACKSLASH:
         first -= 1
     return quote - first
 
@@ -84,7 +93,7 @@ def _text_end(place: Place, start: int) -> int:
     quote = place.data.rfind(b'"', back, start)
     if quote >= 0:
         return closing_quote(place.data, start, place.line_end, _backslashes(place.data, quote))
-    return place.line_end if back == place.record else closing_quote(place.data, start, place.line_end, len(place.data))
+    return place.line_end if back == place.record else closing_quote(place.data, start, place.line_end, _ANY_DEPTH)
 
 
 def _name_start(place: Place) -> int:
@@ -93,7 +102,7 @@ def _name_start(place: Place) -> int:
     stop = max(place.record, first - _NAME_BACK)
     while first > stop and place.data[first - 1] in _NAME_BYTES:
         first -= 1
-    if first < place.start and first > place.record and place.data[first - 1] == 0x5C and place.data[first] in b"nrt":
+    if first < place.start and first > place.record and place.data[first - 1] == _BACKSLASH and place.data[first] in b"nrt":
         first += 1
     return first
 
@@ -101,7 +110,7 @@ def _name_start(place: Place) -> int:
 def _argument_depth(place: Place, start: int) -> int | None:
     """Tell the depth of the quote before an item of a list of arguments or variables; None if there is no such quote."""
     data = place.data
-    if start <= place.record or data[start - 1] != 0x22:
+    if start <= place.record or data[start - 1] != _QUOTE:
         return None
     depth = _backslashes(data, start - 1)
     before = data[max(place.record, start - depth - 10) : start - depth - 1]
@@ -189,14 +198,16 @@ def _group(found: Any, kind: str, index: int = 1, *, open_end: bool = False) -> 
 
 
 def _option(place: Place) -> Iterator[Span]:
-    before = place.data[place.start - 1] if place.start > place.record else 0x20
+    before = place.data[place.start - 1] if place.start > place.record else _SPACE
     if before in _NAME_BYTES and not (before in b"nrt" and place.data[place.start - 2 : place.start - 1] == b"\\"):
         return
     found = known.OPTION.match(place.data, place.start, place.line_end)
     if found is None or known.NO_SECRET_NAME.fullmatch(found[b"name"].lstrip(b"-")):
         return
     start = found.end()
-    quoted = start > place.record and place.data[start - 1] == 0x22
+    quoted = place.data[start - 1] == _QUOTE
+    if quoted and known.NO_OPENING.match(place.data, start, place.line_end):
+        return
     end = (
         closing_quote(place.data, start, place.line_end, _backslashes(place.data, start - 1))
         if quoted
@@ -265,7 +276,7 @@ def _is_benign(name: bytes, data: bytes, start: int, end: int) -> bool:
 
 def _secret_data(place: Place) -> Iterator[Span]:
     """Every value of the `data` of a Kubernetes Secret, whatever its name."""
-    start = place.data.index(b"{", place.start) + 1
+    start = place.data.index(b"{", place.start)
     while item := known.MAP_ITEM.match(place.data, start, place.line_end):
         end = closing_quote(place.data, item.end(), place.line_end, len(item[b"open"]) - 1)
         if end > item.end():
@@ -293,27 +304,26 @@ def _rego(place: Place) -> Iterator[Span]:
 
 def _env_list(place: Place) -> Iterator[Span]:
     data = place.data
-    place_of_item = data.index(b"[", place.start) + 1
-    while item := known.ENV_ITEM.match(data, place_of_item, place.line_end):
+    bracket = data.index(b"[", place.start)
+    next_item = bracket
+    while item := known.ENV_ITEM.match(data, next_item, place.line_end):
         start = item.end()
         end = closing_quote(data, start, place.line_end, len(item[b"open"]) - 1)
         equals = data.find(b"=", start, end)
         if equals >= 0 and not _is_benign(data[start:equals], data, equals + 1, end):
             yield Span(equals + 1, end, "env")
-        place_of_item = end + len(item[b"open"])
-        if place_of_item >= place.line_end:
-            return
-    if place_of_item == data.index(b"[", place.start) + 1:
-        yield from _go_env_list(place, place_of_item)
+        next_item = end + len(item[b"open"])
+    if next_item == bracket:
+        yield from _go_env_list(place, bracket)
 
 
-def _go_env_list(place: Place, start: int) -> Iterator[Span]:
+def _go_env_list(place: Place, bracket: int) -> Iterator[Span]:
     """`Env:[A=b C=d]` of a Go dump: nothing is quoted, so a value ends where the next name or the list does."""
     data = place.data
-    end = _text_end(place, start)
-    last = known.GO_LIST_END.search(data, start, end)
+    end = _text_end(place, bracket)
+    last = known.GO_LIST_END.search(data, bracket, end)
     end = last.start() if last else end
-    names = [(found.span(), found.span(1)) for found in known.GO_ENV_NAME.finditer(data, start, end)]
+    names = [(found.span(), found.span(1)) for found in known.GO_ENV_NAME.finditer(data, bracket, end)]
     for index, ((_, value), name) in enumerate(names):
         value_end = names[index + 1][0][0] if index + 1 < len(names) else end
         if not _is_benign(data[slice(*name)], data, value, value_end):
