@@ -110,10 +110,12 @@ def take(receiver: Receiver, writer: Writer, sealer: Sealer, *, key: bytes) -> I
     start = 0 if known is None else known.end if known.line is None else known.line
     behind = known.end if known is not None else 0
     taken = Taken(receiver.stream, 0, 0, behind)
+    resumes_inside = start != behind
     for evidence in evidence_of(receiver, start=start, key=key):
-        rows = _behind(evidence, behind) if start != behind else evidence
+        rows = _behind(evidence, behind) if resumes_inside else evidence
         if not rows.num_rows:
             continue
+        resumes_inside = False
         writer.append(rows)
         last = parse_cursor(rows.column("cursor")[-1].as_py())
         assert last is not None
