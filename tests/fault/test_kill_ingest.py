@@ -112,7 +112,7 @@ class Series:
                 out, err = child.communicate(timeout=seconds)
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGKILL)
-                child.communicate()
+                out, err = child.communicate()
         if child.returncode == 0:
             assert len(out.splitlines()) == len(self.inputs.paths)
             assert err == ""
