@@ -18,11 +18,13 @@ from kata_audit.store.durable import Disk
 from kata_audit.store.layout import Layout, segment_name
 from kata_audit.store.live import Live, LiveFile
 from kata_audit.store.segment import (
+    GROUP_BYTES,
     GROUP_ROWS,
     SEGMENT_SCHEMA,
     Head,
     Mark,
     check_segment,
+    group_counts,
     read_head,
     sort_order,
     write_groups,
@@ -33,7 +35,8 @@ FAN_IN = 8
 MAX_INPUT_BYTES = 256 << 20
 """A segment that is larger is merged no more."""
 _SMALLEST_TIER_BYTES = 64 << 10
-_SLICE_ROWS = 1024
+_SLICE_ROWS = 512
+_SLICE_BYTES = 4 << 20
 _READ_BYTES = 64 << 10
 
 
@@ -113,10 +116,13 @@ def merge(disk: Disk, layout: Layout, live: Live, plan: Plan) -> Merged:
 def _slices(path: Path) -> Iterator[Any]:
     """Read a segment in slices, its word columns as plain text: their dictionaries differ from file to file."""
     with pq.ParquetFile(path, page_checksum_verification=True, buffer_size=_READ_BYTES) as file:
-        for rows in file.iter_batches(batch_size=_SLICE_ROWS):
-            if rows.schema.names != SEGMENT_SCHEMA.names:
-                raise StoreError("A segment has other columns than this version merges.", where=str(path))
-            yield pa.Table.from_batches([rows]).cast(_PLAIN_SCHEMA)
+        if file.schema_arrow.names != SEGMENT_SCHEMA.names:
+            raise StoreError("A segment has other columns than this version merges.", where=str(path))
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            count = min(_SLICE_ROWS, max(1, group.num_rows * _SLICE_BYTES // group.total_byte_size))
+            for rows in file.iter_batches(batch_size=count, row_groups=[number]):
+                yield pa.Table.from_batches([rows]).cast(_PLAIN_SCHEMA)
 
 
 def _plain(field: Any) -> Any:
@@ -159,14 +165,22 @@ def _merged(paths: Sequence[Path]) -> Iterator[Any]:
 def _groups_of(stretches: Iterator[Any]) -> Iterator[Any]:
     """Cut sorted stretches into row groups of a segment."""
     waiting: list[Any] = []
-    count = 0
+    rows = size = 0
     for stretch in stretches:
         waiting.append(stretch)
-        count += len(stretch)
-        while count >= GROUP_ROWS:
-            together = pa.concat_tables(waiting)
-            yield together.slice(0, GROUP_ROWS).combine_chunks().cast(SEGMENT_SCHEMA)
-            rest = together.slice(GROUP_ROWS)
-            waiting, count = [rest], len(rest)
-    if count:
-        yield pa.concat_tables(waiting).combine_chunks().cast(SEGMENT_SCHEMA)
+        rows += len(stretch)
+        size += pc.sum(pc.binary_length(stretch["raw"])).as_py() or 0
+        if rows < GROUP_ROWS and size < GROUP_BYTES:
+            continue
+        together = pa.concat_tables(waiting)
+        *whole, rows = group_counts(pc.binary_length(together["raw"]))
+        for count in whole:
+            yield _group(together.slice(0, count))
+            together = together.slice(count)
+        waiting, size = [together], pc.sum(pc.binary_length(together["raw"])).as_py() or 0
+    if rows:
+        yield _group(pa.concat_tables(waiting))
+
+
+def _group(rows: Any) -> Any:
+    return rows.combine_chunks().cast(SEGMENT_SCHEMA)

@@ -1,13 +1,14 @@
 """The segment: one immutable Parquet file of whole batches of one stream.
 
-Rows stand sorted by (sandbox, time, number), in groups of 4,096, with page checksums. The footer's `kata-audit.segment`
-says which batches they are, with each batch's root, the roots of its blocks and the key of its salts. Writing holds one
-group beside the rows that are being written; reading back holds one group and 32 bytes a record.
+Rows stand sorted by (sandbox, time, number), in groups of at most 4,096, with page checksums. The footer's
+`kata-audit.segment` says which batches they are, with each batch's root, the roots of its blocks and the key of its salts.
+Writing holds one group beside the rows that are being written; reading back holds one group and 32 bytes a record.
 """
 
 import hashlib
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -22,6 +23,8 @@ from kata_audit.store.durable import Bytes, Disk, write_all, writing
 from kata_audit.tlog.leaf import block_roots, fold_blocks, hash_leaves, make_salts
 
 GROUP_ROWS = 4096
+GROUP_BYTES = 8 << 20
+"""Most bytes of `raw` in a row group, unless one record is longer: whoever reads or merges holds whole groups."""
 ZSTD_LEVEL = 3
 FOOTER_KEY = b"kata-audit.segment"
 LEAF_BYTES, SALT_BYTES, HINT_BYTES = 32, 16, 4
@@ -160,12 +163,32 @@ def write_segment(disk: Disk, path: Path, head: Head, rows: RecordRows, leaves: 
     hints = pc.binary_slice(leaf, 0, HINT_BYTES)
 
     def groups() -> Iterator[Any]:
-        for start in range(0, rows.num_rows, GROUP_ROWS):
-            wanted = order.slice(start, GROUP_ROWS)
+        start = 0
+        for count in group_counts(pc.binary_length(rows["raw"]).take(order)):
+            wanted = order.slice(start, count)
+            start += count
             columns = [_shorten(column) for column in rows.take(wanted).columns]
             yield pa.table([*columns, hints.take(wanted), _no_leaves(len(wanted))], schema=SEGMENT_SCHEMA)
 
     return write_groups(disk, path, head, groups())
+
+
+def group_counts(lengths: Any) -> Iterator[int]:
+    """Share rows out to row groups.
+
+    Args:
+        lengths: Bytes of each row's `raw`, in the order of the segment; a null counts nothing.
+
+    Returns:
+        Rows of each group: as many as `GROUP_ROWS` and `GROUP_BYTES` let in, and at least one.
+    """
+    sums = [0, *pc.cumulative_sum(pc.fill_null(lengths, 0).cast(pa.int64())).to_pylist()]
+    start = 0
+    while start < len(lengths):
+        end = min(start + GROUP_ROWS, len(lengths))
+        count = max(bisect_right(sums, sums[start] + GROUP_BYTES, start, end + 1) - 1 - start, 1)
+        yield count
+        start += count
 
 
 def sort_order(rows: Any) -> Any:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 from tests.stores import CAPTURES, captured_store, fill
+from tests.unit.store.rows import batches, evidence
 
 from kata_audit.clock import ManualClock
 from kata_audit.pipeline.derive import DERIVE_VERSION, derive
 from kata_audit.store.fsck import fsck
 from kata_audit.store.layout import Layout
 from kata_audit.store.reader import read_live
-from kata_audit.store.segment import SEGMENT_SCHEMA, sort_order
+from kata_audit.store.segment import GROUP_BYTES, SEGMENT_SCHEMA, sort_order
 from kata_audit.store.writer import open_writer
 
 
@@ -66,3 +67,22 @@ def test_tending_merges_eight_of_one_size_and_leaves_less(tmp_path: Path) -> Non
     live = read_live(Layout(root))
     assert len(live.dead) >= 8
     assert fsck(root, deep=True, derive=derive, derive_version=DERIVE_VERSION).troubles == ()
+
+
+def test_merging_long_records_holds_few_of_them(tmp_path: Path) -> None:
+    """A line without end compresses to nothing and is long when it is read: groups are small after a merge too."""
+    root = tmp_path / "store"
+    with open_writer(root, clock=ManualClock(), node="lab/node") as writer:
+        for cut in range(3):
+            writer.append(evidence([b"x" * (GROUP_BYTES // 8)] * 16, offset=cut * GROUP_BYTES * 2))
+            found = writer.unsealed(max_rows=100, max_bytes=1 << 30)
+            assert found is not None
+            writer.seal(found[0], batches(found[1]), derive="toy", states={})
+        writer.compact(all_of_them=True)
+
+    files = read_live(Layout(root)).files
+    assert len(files) == 2
+    for name in files:
+        metadata = pq.read_metadata(Layout(root).segment(name))
+        assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [8, 8, 8]
+    assert fsck(root, deep=False).troubles == ()

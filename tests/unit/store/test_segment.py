@@ -12,6 +12,7 @@ from kata_audit.schema.record import EVIDENCE_SCHEMA, RecordRows
 from kata_audit.store.durable import RealDisk
 from kata_audit.store.segment import (
     FOOTER_KEY,
+    GROUP_BYTES,
     GROUP_ROWS,
     SEGMENT_SCHEMA,
     Head,
@@ -19,6 +20,7 @@ from kata_audit.store.segment import (
     SealedBatch,
     check_segment,
     commit_batch,
+    group_counts,
     mark_file,
     parse_head,
     read_head,
@@ -60,6 +62,16 @@ def test_a_segment_reads_back(tmp_path: Path) -> None:
     assert table["index"].to_pylist() == expected
     assert table["batch"].unique().to_pylist() == [7]
     assert table["leaf"].null_count == table.num_rows
+
+
+def test_long_records_make_small_groups() -> None:
+    """Whoever reads a group holds it: bytes bound it as well as rows, and a record that is too long stands alone."""
+    long = GROUP_BYTES // 4
+
+    assert list(group_counts(pa.array([long] * 10))) == [4, 4, 2]
+    assert list(group_counts(pa.array([GROUP_BYTES + 1, 1, None, GROUP_BYTES]))) == [1, 2, 1]
+    assert list(group_counts(pa.array([1] * (GROUP_ROWS + 1)))) == [GROUP_ROWS, 1]
+    assert list(group_counts(pa.array([], pa.int64()))) == []
 
 
 def test_several_batches_share_a_segment(tmp_path: Path) -> None:
