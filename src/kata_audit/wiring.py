@@ -30,8 +30,12 @@ def default_node() -> str:
 
 def writing(root: Path, *, node: str | None = None, create: bool = True) -> AbstractContextManager["Writer"]:
     """Open a store as its one writer, by the machine's clock; `node` goes into the name of a new log."""
+    import pyarrow as pa
+
     from kata_audit.store.writer import open_writer
 
+    pa.set_cpu_count(1)  # a collector is a guest on its node: one core, and no thread that holds memory of its own
+    pa.set_io_thread_count(1)
     return open_writer(root, clock=SystemClock(), node=node, create=create)
 
 
