@@ -49,6 +49,15 @@ _CRI_STARTS = (
     "Forcibly stopping sandbox",
 )
 
+_SANDBOX_PATH = r"/run/(?:vc/vm|vc/sbs|vc/firecracker|kata|kata-containers/shared/sandboxes|peerpod/pods)/"
+_BUNDLE_PATH = r"/run/containerd/io\.containerd\.runtime\.v2\.task/[a-z0-9.-]{1,64}/"
+_IN_WORDS = re.compile(
+    r"(?!Generated exec id)[A-Za-z][A-Za-z ,_-]{2,79}?(?::? ?)"
+    rf'"?(?:{_SANDBOX_PATH}|{_BUNDLE_PATH})?(?P<id>{_ID})\b'
+)
+"""An id that a host message of containerd or the shim names after nothing but its own words, or in a path of theirs."""
+_OF_SANDBOX = re.compile(rf'(?:[Ss]andbox(?:_id:)? ?"?|{_SANDBOX_PATH})\Z')
+
 _CGROUP = re.compile(
     rf"[/-]pod(?P<uid>[0-9a-f]{{8}}[-_][0-9a-f_-]{{27}})(?:\.slice)?/(?:cri-containerd-|crio-|kata_)?(?P<sandbox>{_ID})"
 )
@@ -126,6 +135,23 @@ def from_cri(bodies: Sequence[str | None], attributes: Sequence[dict[str, str] |
             if stated:
                 found.rows.append(row)
                 found.identities.append(stated)
+    return found
+
+
+def from_words(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
+    """Read the id that a host message names first, among `rows`, which state none otherwise.
+
+    Whatever stands before the id is words of the message's template: text that a tenant chose comes quoted, and a quote
+    may stand only right before the id.
+    """
+    found = Stated([], [])
+    for row in rows:
+        match = _IN_WORDS.match(bodies[row] or "")
+        if match is not None:
+            before = match.string[: match.start("id")]
+            column = "sandbox_id" if _OF_SANDBOX.search(before) else "container_id"
+            found.rows.append(row)
+            found.identities.append({column: match["id"]})
     return found
 
 

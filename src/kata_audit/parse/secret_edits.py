@@ -1,7 +1,7 @@
 """From bytes to edits: what stands in place of each secret, also in byte arrays, hexadecimal text and split key blocks."""
 
 import hmac
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -122,7 +122,7 @@ def _scan(data: bytes, bounds: Sequence[int], markers: Markers) -> tuple[list[Sp
             place = max(place, views[-1].end if views else 0)
         elif (rule != "envlist" or first >= lists) and (rule != "secretdata" or record == secret_object):
             found_spans = list(RULES[rule](Place(data, first, min(last, stop), line_end, start, stop, found)))
-            spans += found_spans
+            spans += [span for span in found_spans if span.end > span.start]
             if found_spans and rule == "envlist":
                 lists = found_spans[-1].end
             elif found_spans and rule != "command":
@@ -160,13 +160,17 @@ def _key_lines(data: bytes, bounds: Sequence[int], cut_keys: Sequence[int], stra
     last_record = len(bounds) - 2
     ranges = set()
     for record in cut_keys:
-        after = [end for end in stray_ends if end > record]
-        ranges.add((record + 1, min([*after[:1], record + _KEY_BLOCK_RECORDS, last_record])))
+        after = bisect_right(stray_ends, record)
+        ranges.add((record + 1, min([*stray_ends[after : after + 1], record + _KEY_BLOCK_RECORDS, last_record])))
     for record in stray_ends:
-        before = [begin for begin in cut_keys if begin < record]
-        ranges.add((max([*(one + 1 for one in before[-1:]), record - _KEY_BLOCK_RECORDS, 0]), record))
+        before = bisect_left(cut_keys, record)
+        ranges.add(
+            (max([*(one + 1 for one in cut_keys[max(before - 1, 0) : before]), record - _KEY_BLOCK_RECORDS, 0]), record)
+        )
+    ends = set(stray_ends)
     for record in sorted({one for first, last in ranges for one in range(first, last + 1)}):
-        for line in known.PEM_LINE.finditer(data, bounds[record], bounds[record + 1]):
+        rule = known.PEM_LAST_LINE if record + 1 in ends else known.PEM_LINE
+        for line in rule.finditer(data, bounds[record], bounds[record + 1]):
             if not known.HEXADECIMAL.fullmatch(line[b"value"]):
                 start, end = line.span(1)
                 yield Span(start, end, "pem")

@@ -108,16 +108,16 @@ BARE: Any = compile_bytes(rb"[^\s\"'\\,\[\](){}<>;]+")
 NEXT_PARAMETER: Any = compile_bytes(rb"&[\w.~%-]*=")
 BLOB: Any = compile_bytes(rb'(?P<name>agent\.policy|cc_init_data)(?:\\*")?[:=][ ]?(?:\\*")?(?P<value>[A-Za-z0-9+/_=-]+)')
 PEM_BLOCK: Any = compile_bytes(
-    rb"-----BEGIN [A-Z0-9 ]+-----(?:[A-Za-z0-9+/=:, .\t\r\n-]|\\+[nrt/]|\\+u000[ad])*?-----END [A-Z0-9 ]+-----"
+    rb"-----BEGIN [A-Z0-9 ]+-----(?:-?[A-Za-z0-9+/=:, .\t\r\n]|\\+[nrt/]|\\+u000[ad])*-----END [A-Z0-9 ]+-----"
 )
 PEM_CUT: Any = compile_bytes(
     rb"-----BEGIN [A-Z0-9 ]+-----(?:[A-Za-z0-9+/=]|\\+[nrt/]|\\+u000[ad]|\r?\n[A-Za-z0-9+/]{60,76})*"
 )
-PEM_LINE: Any = compile_bytes(
-    rb'(?:^|vmconsole=|MESSAGE=|"MESSAGE":|msg(?:\\*")?[:=]|"log":| [FP] |\n)[ ]?(?:\\*")?'
-    rb"(?P<value>[A-Za-z0-9+/]{16,76}={0,2})"
-    rb'(?:\\*"|\s|$|\\+[nr])'
-)
+_LINE_HEAD = rb'(?:(?m:^)|vmconsole=|MESSAGE=|"MESSAGE":|msg(?:\\*")?[:=]|"log":| [FP] )[ ]?(?:\\*")?'
+_LINE_TAIL = rb'(?:\\*"|\s|$|\\+[nr])'
+PEM_LINE: Any = compile_bytes(_LINE_HEAD + rb"(?P<value>[A-Za-z0-9+/]{16,76}={0,2})" + _LINE_TAIL)
+PEM_LAST_LINE: Any = compile_bytes(_LINE_HEAD + rb"(?P<value>[A-Za-z0-9+/]{1,76}={0,2})" + _LINE_TAIL)
+"""The record before the end of a key may hold any few letters."""
 ARRAY: Any = compile_bytes(rb"\[(?P<value>[0-9]{1,3}(?:,[ ]?[0-9]{1,3})*)\]?")
 HEX: Any = compile_bytes(rb"[a-z0-9]+=(?P<value>(?:[0-9A-F]{2})+)")
 MYSQL: Any = compile_bytes(rb"(?:\\*\"|[ =+])-p(?P<value>[^\s\"'\\&\]]+)")

@@ -303,6 +303,7 @@ def _rego(place: Place) -> Iterator[Span]:
 
 
 def _env_list(place: Place) -> Iterator[Span]:
+    """The values of a list of variables, and last an empty span at the list's end: inside, no other list is looked for."""
     data = place.data
     bracket = data.index(b"[", place.start)
     next_item = bracket
@@ -315,6 +316,8 @@ def _env_list(place: Place) -> Iterator[Span]:
         next_item = end + len(item[b"open"])
     if next_item == bracket:
         yield from _go_env_list(place, bracket)
+    else:
+        yield Span(next_item, next_item, "env")
 
 
 def _go_env_list(place: Place, bracket: int) -> Iterator[Span]:
@@ -328,6 +331,7 @@ def _go_env_list(place: Place, bracket: int) -> Iterator[Span]:
         value_end = names[index + 1][0][0] if index + 1 < len(names) else end
         if not _is_benign(data[slice(*name)], data, value, value_end):
             yield Span(value, value_end, "env")
+    yield Span(end, end, "env")
 
 
 RULES: dict[str, Callable[[Place], Iterator[Span]]] = {

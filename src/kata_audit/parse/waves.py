@@ -22,7 +22,7 @@ from kata_audit.parse.dialects.registry import DIALECTS, route
 from kata_audit.parse.draft import Draft, attach, attribute_map, finish, times
 from kata_audit.parse.envelopes import Texts, read_envelopes
 from kata_audit.parse.fragments import Pieces, join_pieces
-from kata_audit.schema.record import EvidenceRows, ParseStatus, RecordRows
+from kata_audit.schema.record import Component, EvidenceRows, ParseStatus, RecordRows
 from kata_audit.schema.severity import TEXT_OF
 from kata_audit.schema.source import Origin
 
@@ -121,6 +121,7 @@ def _inner_wave(rows: Sequence[int], scan: Scan) -> _Wave:
     return _Wave([rows[position] for position in scan.inner.rows], scan.inner.texts, scan.inner.guest)
 
 
+_NAMING_COMPONENTS = (Component.CONTAINERD, Component.RUNTIME_GO)
 _IDENTITY_OF_TEXT = ("sandbox_id", "container_id", "identity_basis", "copy_key")
 
 
@@ -181,6 +182,11 @@ def _state_identities(draft: Draft, texts: Texts) -> None:
         _fill(draft, sandboxes, stated, basis)
     nameless = [row for row, sandbox in enumerate(sandboxes) if sandbox is None]
     _fill(draft, sandboxes, identity.from_command_lines(texts.command_lines, nameless), "cmdline")
+    components, containers = draft.column("component"), draft.column("container_id")
+    speechless = [
+        row for row in host if sandboxes[row] is None and containers[row] is None and components[row] in _NAMING_COMPONENTS
+    ]
+    _fill(draft, sandboxes, identity.from_words(bodies, speechless), "text")
 
 
 def _fill(draft: Draft, sandboxes: Sequence[str | None], stated: identity.Stated, basis: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kata_audit.parse.identity import from_cgroups, from_command_lines, from_dumps, read_cri
+from kata_audit.parse.identity import from_cgroups, from_command_lines, from_dumps, from_words, read_cri
 
 SID, CID = "a1" * 32, "b2" * 32
 POD = {"k8s_pod": "web-0", "k8s_pod_uid": "eddb1e0c-43d4", "k8s_namespace": "shop"}
@@ -87,3 +87,25 @@ def test_a_dump_states_the_pod_but_not_what_an_annotation_quotes() -> None:
     )
 
     assert from_dumps([body], [0]).identities == [{"k8s_pod": "web-0", "k8s_namespace": "shop"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (f"collecting metrics for {CID}", {"container_id": CID}),
+        (f'TearDown network for sandbox "{SID}" successfully', {"sandbox_id": SID}),
+        (f'received container exit event container_id:"{CID}"  id:"{SID}"', {"container_id": CID}),
+        (f'received sandbox container exit event sandbox_id:"{SID}"', {"sandbox_id": SID}),
+        (f"Ensure that sandbox {SID} in task-service has been cleanup successfully", {"sandbox_id": SID}),
+        (f'RemovePodSandbox "{SID}" returns successfully', {"sandbox_id": SID}),
+        (f'Stop container "{CID}" with signal terminated', {"container_id": CID}),
+        (f'Dialing remote sock: "/run/peerpod/pods/{SID}/agent.ttrpc"', {"sandbox_id": SID}),
+        (f"container rootfs: /run/containerd/io.containerd.runtime.v2.task/k8s.io/{CID}/rootfs", {"container_id": CID}),
+        (f'Generated exec id "{CID}" for container "{SID}"', None),
+        (f'PullImage "evil sandbox {SID}"', None),
+        (f"see /etc/run/vc/vm/{SID}", None),
+        (f"{SID} alone", None),
+    ],
+)
+def test_the_first_id_after_a_messages_own_words(body: str, expected: dict[str, str] | None) -> None:
+    assert from_words([body], [0]).identities == ([] if expected is None else [expected])

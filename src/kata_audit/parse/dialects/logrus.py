@@ -83,7 +83,7 @@ def _identities(fields: Sequence[dict[str, str]]) -> dict[str, list[Any]]:
     """Take the ids a record states; those of a form that no id has stay attributes."""
     sandboxes, containers = [], []
     for record in fields:
-        sandbox = record.get("sandbox") or record.get("sandboxid") or record.get("sandbox_id")
+        sandbox = record.get("sandbox") or record.get("sandboxid") or record.get("podsandboxid") or record.get("sandbox_id")
         sandboxes.append(sandbox if sandbox and _IDENTIFIER.match(sandbox) else None)
         container = record.get("container") or record.get("containerid") or record.get("container-id") or record.get("id")
         containers.append(container if container and _CONTAINER.match(container) else None)
