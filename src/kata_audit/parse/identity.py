@@ -52,8 +52,8 @@ _CRI_STARTS = (
 _SANDBOX_PATH = r"/run/(?:vc/vm|vc/sbs|vc/firecracker|kata|kata-containers/shared/sandboxes|peerpod/pods)/"
 _BUNDLE_PATH = r"/run/containerd/io\.containerd\.runtime\.v2\.task/[a-z0-9.-]{1,64}/"
 _IN_WORDS = re.compile(
-    r"(?!Generated exec id)[A-Za-z][A-Za-z ,_-]{2,79}?(?::? ?)"
-    rf'"?(?:{_SANDBOX_PATH}|{_BUNDLE_PATH})?(?P<id>{_ID})\b'
+    r"(?!Generated exec id \"[0-9a-f]+\"\Z)[A-Za-z][A-Za-z ,_-]{2,79}?(?::? ?)"
+    rf'(?:"?(?:{_SANDBOX_PATH}|{_BUNDLE_PATH})?|exec id "{_ID}" for container ")(?P<id>{_ID})\b'
 )
 """An id that a host message of containerd or the shim names after nothing but its own words, or in a path of theirs."""
 _OF_SANDBOX = re.compile(rf'(?:[Ss]andbox(?:_id:)? ?"?|{_SANDBOX_PATH})\Z')
@@ -62,7 +62,9 @@ _CGROUP = re.compile(
     rf"[/-]pod(?P<uid>[0-9a-f]{{8}}[-_][0-9a-f_-]{{27}})(?:\.slice)?/(?:cri-containerd-|crio-|kata_)?(?P<sandbox>{_ID})"
 )
 _OVERHEAD_CGROUP = re.compile(rf"/kata_overhead/(?P<sandbox>{_ID})")
-_COMMAND_LINE = re.compile(r"containerd-shim-kata-v2 (?:.* )?-id ([A-Za-z0-9][A-Za-z0-9_.-]{0,127})(?: |\Z)")
+_SHIM = "containerd-shim-kata-"
+"""How every shim's program is called, whatever its runtime class: `containerd-shim-kata-qemu-v2`."""
+_COMMAND_LINE = re.compile(rf"{_SHIM}[a-z0-9-]+ (?:.* )?-id ([A-Za-z0-9][A-Za-z0-9_.-]{{0,127}})(?: |\Z)")
 
 _DUMP_STARTS = ("OCI Spec ", "Preparing REMOTE VM req")
 _DUMP = re.compile(
@@ -190,7 +192,7 @@ def from_command_lines(command_lines: Sequence[Any], rows: Sequence[int]) -> Sta
     found = Stated([], [])
     for row in rows:
         command_line = command_lines[row]
-        if isinstance(command_line, str) and "containerd-shim-kata-v2" in command_line:
+        if isinstance(command_line, str) and _SHIM in command_line:
             match = _COMMAND_LINE.search(command_line)
             if match:
                 found.rows.append(row)

@@ -75,7 +75,7 @@ def test_a_cgroup_states_pod_and_sandbox() -> None:
 
 
 def test_a_shims_command_line_states_its_sandbox() -> None:
-    lines = [f"/opt/kata/bin/containerd-shim-kata-v2 -namespace k8s.io -id {SID}", "/usr/bin/evil -id x", None]
+    lines = [f"/opt/kata/bin/containerd-shim-kata-qemu-v2 -namespace k8s.io -id {SID} -debug", "/usr/bin/evil -id x", None]
 
     assert from_command_lines(lines, [0, 1, 2]).identities == [{"sandbox_id": SID}]
 
@@ -101,7 +101,8 @@ def test_a_dump_states_the_pod_but_not_what_an_annotation_quotes() -> None:
         (f'Stop container "{CID}" with signal terminated', {"container_id": CID}),
         (f'Dialing remote sock: "/run/peerpod/pods/{SID}/agent.ttrpc"', {"sandbox_id": SID}),
         (f"container rootfs: /run/containerd/io.containerd.runtime.v2.task/k8s.io/{CID}/rootfs", {"container_id": CID}),
-        (f'Generated exec id "{CID}" for container "{SID}"', None),
+        (f'Generated exec id "{SID}" for container "{CID}"', {"container_id": CID}),
+        (f'Generated exec id "{SID}"', None),
         (f'PullImage "evil sandbox {SID}"', None),
         (f"see /etc/run/vc/vm/{SID}", None),
         (f"{SID} alone", None),

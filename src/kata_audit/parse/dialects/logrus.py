@@ -20,7 +20,10 @@ from kata_audit.schema.severity import LOGRUS
 _PAIR = re.compile(r' ?([^=]+)=("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^" ]*+)|.+', re.DOTALL)
 """One pair, or all the rest of a text that goes on otherwise: then both groups are empty."""
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
-_CONTAINER = re.compile(r"[0-9a-f]{64}\Z")
+_CONTAINER = re.compile(
+    r"(?:(?:k8s\.io|moby|default)/\d+/|/run/containerd/io\.containerd\.runtime\.v2\.task/[a-z0-9.-]+/)?([0-9a-f]{64})\Z"
+)
+"""A container's id, alone or at the end of containerd's snapshot keys and bundle paths."""
 
 _KATA_NAMES = {
     "containerd-shim-v2": Component.RUNTIME_GO,
@@ -31,6 +34,11 @@ _KATA_NAMES = {
 }
 _KATA_SOURCES = ("virtcontainers", "containerd-kata-shim-v2", "katautils", "cgroups", "runtime")
 """Package families that the shim writes as `source`; records of early loggers carry no `name`."""
+
+
+_SANDBOX_KEYS = ("sandbox", "sandboxid", "podsandboxid", "sandbox_id")
+_CONTAINER_KEYS = ("container", "containerid", "container-id", "id", "name", "key", "path")
+"""Where a container stands; all but the first three are containerd's, and hold other things too."""
 
 
 def _pairs(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
@@ -83,10 +91,12 @@ def _identities(fields: Sequence[dict[str, str]]) -> dict[str, list[Any]]:
     """Take the ids a record states; those of a form that no id has stay attributes."""
     sandboxes, containers = [], []
     for record in fields:
-        sandbox = record.get("sandbox") or record.get("sandboxid") or record.get("podsandboxid") or record.get("sandbox_id")
+        sandbox = next((record[key] for key in _SANDBOX_KEYS if record.get(key)), None)
+        if sandbox is None and record.get("name") == "kata-monitor":
+            sandbox = record.get("pod")
         sandboxes.append(sandbox if sandbox and _IDENTIFIER.match(sandbox) else None)
-        container = record.get("container") or record.get("containerid") or record.get("container-id") or record.get("id")
-        containers.append(container if container and _CONTAINER.match(container) else None)
+        matches = (_CONTAINER.match(record[key]) for key in _CONTAINER_KEYS if key in record)
+        containers.append(next((match[1] for match in matches if match is not None), None))
     return {
         "sandbox_id": sandboxes,
         "container_id": containers,
