@@ -20,7 +20,7 @@ _QUOTE = rb'\\*"'
 _PASS = rb"pass(?:word|wd|phrase|code)|pwd"
 _WORDS = _PASS + rb"|secret|token|(?:api|access|account|private|signing|encryption|shared)[_-]?key|credentials?"
 _NAME = rb"(?i:(?:" + _WORDS + rb")[\w.-]*|auth)"
-_SEPARATOR = rb"[ \t]{0,2}(?:=>|[:=]|%3[Dd])[ \t]{0,2}(?:Some\()?"
+_SEPARATOR = rb"[ \t]{0,2}(?:=>|[:=]|%3[Dd])[ \t]{0,2}(?:Some\()?\[?"
 _EDGE = rb"(?:(?m:^)|[^A-Za-z0-9_\n]|\\[nrt])"
 _BETWEEN_ARGUMENTS = (
     rb"(?:" + _QUOTE + rb'(?:,[ \t]?|[ \t]+(?:args|command):)\\*"|[ \t]+(?:\\*["\'])?|(?:\\+u0026|&)command=)'
@@ -49,7 +49,7 @@ _TRIGGERS: tuple[tuple[str, bytes], ...] = (
     ("basic", rb"(?i:basic)[ ]+[A-Za-z0-9+/]{6,}={0,2}"),
     ("option", rb"--?[A-Za-z0-9_-]*(?i:" + _WORDS + rb")[A-Za-z0-9_-]*" + _BETWEEN_ARGUMENTS + rb"[^\s-]"),
     ("keyvalue", _NAME + rb"(?:" + _QUOTE + rb")?" + _SEPARATOR + rb"(?:\\*[\"'][^\"'\n]|[^\s\"'\\,\[\](){}<>;&])"),
-    ("command", rb"(?:mysql|mariadb|sshpass|curl)[a-z-]*(?:" + _QUOTE + rb"|[ ]|\\+u0026|&)"),
+    ("command", rb"(?:mysql|mariadb|sshpass|curl|redis-cli|login)[a-z-]*(?:" + _QUOTE + rb"|[ ]|\\+u0026|&)"),
     ("jwt", rb"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)+\.?|eyJ(?:hbGci|0eXAi|raWQi)[A-Za-z0-9_-]*\.?"),
     ("keyblob", rb"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0Eg|BFQyBQ|BPUEVOU1NI|BFTkNSWVBU|BEU0Eg)[A-Za-z0-9+/=]*"),
     (
@@ -122,6 +122,8 @@ ARRAY: Any = compile_bytes(rb"\[(?P<value>[0-9]{1,3}(?:,[ ]?[0-9]{1,3})*)\]?")
 HEX: Any = compile_bytes(rb"[a-z0-9]+=(?P<value>(?:[0-9A-F]{2})+)")
 MYSQL: Any = compile_bytes(rb"(?:\\*\"|[ =+])-p(?P<value>[^\s\"'\\&\]]+)")
 SSHPASS: Any = compile_bytes(rb"-p(?:" + _BETWEEN_ARGUMENTS + rb")?(?P<value>[^\s\"'\\&\]]+)")
+LOGIN: Any = compile_bytes(rb"(?:-p" + _BETWEEN_ARGUMENTS + rb")(?P<value>[^\s\"'\\&\]-][^\s\"'\\&\]]*)")
+REDIS: Any = compile_bytes(rb"(?:-a" + _BETWEEN_ARGUMENTS + rb")(?P<value>[^\s\"'\\&\]-][^\s\"'\\&\]]*)")
 CURL: Any = compile_bytes(
     rb"(?:-u|--user|--proxy-user)(?:" + _BETWEEN_ARGUMENTS + rb"|=)?[^\s\"'\\&\]:]*:(?P<value>[^\s\"'\\&\]]+)"
 )
@@ -134,10 +136,10 @@ NO_SECRET: Any = compile_bytes(
 
 PASSWORD_NAME: Any = compile_bytes(rb"(?i:" + _PASS + rb")")
 NO_SECRET_NAME: Any = compile_bytes(
-    rb"(?i:(?:old)?pwd|cwd|.*credential[_-]id"
+    rb"(?i:cwd|.*credential[_-]id"
     rb"|.*(?:name|names|ref|refs|path|paths|file|files|dir|type|types|ttl|timeout|count|size|len|length|policy|mode|version"
     rb"|provider|uri|url|endpoint|expiry|expires|seconds|timestamp|plugin|config|review|reviews|kind|bytes|limit|enabled"
-    rb"|required|methods?|too|reason|status|error))"
+    rb"|required|hash|methods?|too|reason|status|error))"
 )
 """Names that hold a sensitive word and no secret, as a whole."""
 

@@ -16,6 +16,8 @@ _NAME_BACK = 64
 """How far before a sensitive word its name may begin."""
 _LOOK_BACK = 16 * 1024
 """How far before a place the quote that it stands in is looked for."""
+_COMMANDS = {b"curl": known.CURL, b"sshp": known.SSHPASS, b"redi": known.REDIS, b"logi": known.LOGIN}
+"""Where a secret stands in a command's arguments, by the beginning of its name."""
 _ANY_DEPTH = (1 << 30) - 1
 """The depth of a text that every quote ends."""
 _ARGUMENT_KEYS = (b"args:", b"command:", b"[", b",", b", ")
@@ -164,9 +166,15 @@ def _keyvalue(place: Place) -> Iterator[Span]:
     else:
         start, end = _value_span(place, start, quote)
     value = data[start:end]
+    if separator.endswith(b"[") and not quote:
+        return
+    if name.lower().endswith(b"pwd") and value.startswith(b"/"):
+        return
     if not value or known.NO_SECRET_NAME.fullmatch(name) or value[:1] == b"$":
         return
-    if known.NO_SECRET.fullmatch(value) and not (password and value.isdigit() and len(value) > 3):
+    if known.NO_SECRET.fullmatch(value) and not (
+        password and value.isdigit() and len(value) > 3 and (quote or not found[b"closed"])
+    ):
         return
     if name.lower().endswith((b"auth", b"credential", b"credentials")) and value.startswith(
         (b"/", b"file:", b"kbs:", b"system:")
@@ -222,8 +230,7 @@ def _command(place: Place) -> Iterator[Span]:
     limit = min(place.line_end, start + _WINDOW)
     stop = known.COMMAND_END.search(data, place.end, limit)
     end = stop.start() if stop else limit
-    word = data[start : start + 4]
-    rule = known.CURL if word == b"curl" else known.SSHPASS if word == b"sshp" else known.MYSQL
+    rule = _COMMANDS.get(data[start : start + 4], known.MYSQL)
     for found in rule.finditer(data, place.end - 1, end):
         yield _group(found, "argv")
 

@@ -111,3 +111,24 @@ def test_a_shaped_secret_cut_at_any_byte_is_masked_in_both() -> None:
             raw = b" " * (MAX_FRAME - cut) + secret.encode() + b" end\n"
             now, _ = mask(evidence(raw, Transport.CONSOLE), KEY)
             assert MARKER.sub(b"", b"".join(now.column("raw").to_pylist())) == raw.replace(secret.encode(), b"")
+
+
+def test_forms_of_every_day() -> None:
+    """Each left text becomes the right one; `None` is text that stays."""
+    mark = "*masked:keyvalue*"
+    forms = {
+        'jaeger_password: "", snp_id_auth: "", auth: None, secure_storage: true': None,
+        "token too long; secret not found: db; token_path=/run/x secretName: db": None,
+        '{"password":12345,"pwd":"/root"}': None,
+        "PWD=/srv PASSWORD=abc1 pwd=ab1": f"PWD=/srv PASSWORD={mark} pwd={mark}",
+        '{"X-Api-Key":["abcd1234"]}': f'{{"X-Api-Key":["{mark}"]}}',
+        "redis://app:s3c%40x@db/0?password=ab9&x=1": f"redis://app:*masked:url*@db/0?password={mark}&x=1",
+        "Server=x;User ID=u;Password=Zx9!a;Encrypt=yes": f"Server=x;User ID=u;Password={mark};Encrypt=yes",
+        "redis-cli -a abc1 ping": "redis-cli -a *masked:argv* ping",
+        "docker login -u me -p dock1 host": "docker login -u me -p *masked:argv* host",
+        "docker run -p 8080:80 web": None,
+        "password='it is me' next=1": f"password='{mark}' next=1",
+    }
+    for before, after in forms.items():
+        now, _ = mask(evidence(before.encode(), Transport.BARE), None)
+        assert now.column("raw")[0].as_py().decode() == (after or before)
