@@ -126,4 +126,5 @@ def test_output_that_finds_no_room_is_an_error(tmp_path: Path) -> None:
         )
 
     assert done.returncode == 5
-    assert b"No space left on device" in done.stderr
+    assert b"kata-audit: No space left on device.\n" in done.stderr
+    assert b"  next: Make room for what is written, then run the same command again.\n" in done.stderr

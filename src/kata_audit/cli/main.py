@@ -135,8 +135,12 @@ def _outside(error: OSError) -> int:
     if error.errno == errno.EPIPE:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    named = f"\n  at: {error.filename}" if error.filename else ""
-    say(f"{PROGRAM}: {error.strerror or 'The machine refused'}.{named}")
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    hint = (
+        "Make room for what is written, then run the same command again." if full else "Check this place and who may use it."
+    )
+    named = error.filename or "the output"
+    say(f"{PROGRAM}: {error.strerror or 'The machine refused'}.\n  at: {named}\n  next: {hint}")
     return OUTSIDE
 
 

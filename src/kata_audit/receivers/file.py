@@ -30,6 +30,7 @@ _HEAD_BYTES = 64 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 STDIN = "-"
+_CHECK = "Check that the file is whole, then run the same command again."
 
 
 class Place(NamedTuple):
@@ -47,12 +48,13 @@ def _open_bytes(path: str) -> IO[bytes]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise InputMissingError("the input does not exist", where=path, hint="check the name; `-` reads stdin") from error
+        raise InputMissingError("The input does not exist.", where=path, hint="Check the name; `-` reads stdin.") from error
     except OSError as error:
-        raise ReceiverError(f"the input cannot be opened: {error.strerror}", where=path) from error
+        hint = "Let this user read it, or run the command as one who may." if isinstance(error, PermissionError) else _CHECK
+        raise ReceiverError(f"The input cannot be opened: {error.strerror}.", where=path, hint=hint) from error
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise InputMissingError("the input is a directory, not a file", where=path, hint="name the files in it")
+        raise InputMissingError("The input is a directory, not a file.", where=path, hint="Name the files in it.")
     return os.fdopen(descriptor, "rb")
 
 
@@ -110,7 +112,7 @@ class FileReceiver:
                 parts.append(part)
                 missing -= len(part)
         except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
-            raise ReceiverError("the input is damaged or cannot be read further", where=self._path) from error
+            raise ReceiverError("The input is damaged or cannot be read further.", where=self._path, hint=_CHECK) from error
         return b"".join(parts)
 
     def receive(self, start: int) -> Iterator[Chunk]:

@@ -90,7 +90,7 @@ def test_what_is_no_file_is_said_with_its_place_and_the_next_step(tmp_path: Path
         receiver(tmp_path)
 
     assert missing.value.where == str(tmp_path / "nothing")
-    assert directory.value.hint == "name the files in it"
+    assert directory.value.hint == "Name the files in it."
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd], ids=["gzip", "zstd"])
