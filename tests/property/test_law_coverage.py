@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kata_audit.parse import split as room
@@ -52,6 +52,7 @@ def frames_of(transport: Transport, pieces: list[bytes]) -> list[tuple[str, byte
 
 
 @pytest.mark.parametrize("transport", list(Transport))
+@example(data=b"\x00\n" + bytes(9) + b"\n\x00", cuts=[8], limit=7)
 @given(data=MESSY, cuts=st.lists(st.integers(0, 10_000), max_size=8), limit=st.sampled_from([7, 64, room.MAX_FRAME]))
 def test_frames_tile_the_bytes_whatever_the_chunks(transport: Transport, data: bytes, cuts: list[int], limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -71,7 +71,7 @@ def scan_export(data: bytes, scanned: int, limit: int) -> tuple[list[int], int]:
             break
         ends.append(end)
         start = position = end
-    if len(data) - position > limit:
+    if len(data) - position > limit and data.find(b"\n", position) < 0:
         position = _IN_TEXT
     return ends, position
 
