@@ -6,6 +6,7 @@ inputs stand sorted alike, so they are merged as streams: a slice of each is hel
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,8 +33,8 @@ from kata_audit.store.segment import (
 
 FAN_IN = 8
 """How many segments are merged at once: each record is rewritten once per factor of eight that a stream grows."""
-MAX_INPUT_BYTES = 256 << 20
-"""A segment that is larger is merged no more."""
+MAX_OUTPUT_BYTES = 64 << 20
+"""Segments that would make a larger one are left as they are: reading one back holds 40 bytes of each of its records."""
 _SMALLEST_TIER_BYTES = 64 << 10
 _SLICE_ROWS = 512
 _SLICE_BYTES = 4 << 20
@@ -73,17 +74,22 @@ def choose(live: Live, *, all_of_them: bool = False) -> Plan | None:
     Returns:
         The next plan, smallest segments first; None where nothing is to be done.
     """
-    groups: dict[tuple[str, int], list[LiveFile]] = {}
+    groups: dict[tuple[int, str], list[LiveFile]] = {}
     for file in sorted(live.files.values(), key=lambda file: file.batches):
-        if file.bytes <= MAX_INPUT_BYTES:
-            stream = file.name.partition("/")[0]
-            groups.setdefault((stream, 0 if all_of_them else _tier(file)), []).append(file)
+        groups.setdefault((0 if all_of_them else _tier(file), file.name.partition("/")[0]), []).append(file)
     enough = 2 if all_of_them else FAN_IN
-    for _, files in sorted(groups.items(), key=lambda group: (group[0][1], group[0][0])):
-        chosen = files[:FAN_IN]
-        if len(chosen) >= enough and sum(file.bytes for file in chosen[:2]) <= MAX_INPUT_BYTES:
-            return Plan(tuple(chosen))
+    for _, files in sorted(groups.items()):
+        for start in range(len(files) - enough + 1):
+            chosen = _fitting(files[start : start + FAN_IN])
+            if len(chosen) >= enough:
+                return Plan(chosen)
     return None
+
+
+def _fitting(files: Sequence[LiveFile]) -> tuple[LiveFile, ...]:
+    """Take as many files from the front as may become one."""
+    sums = accumulate(file.bytes for file in files)
+    return tuple(file for file, total in zip(files, sums, strict=True) if total <= MAX_OUTPUT_BYTES)
 
 
 def merge(disk: Disk, layout: Layout, live: Live, plan: Plan) -> Merged:
