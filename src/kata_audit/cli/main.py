@@ -6,6 +6,7 @@ stdout is data, stderr is talk. Nothing heavy is imported here: `kata-audit --he
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -92,16 +93,34 @@ def cli(store: Path | None, *, debug: bool) -> None:
     """
 
 
+class Keyboard:
+    """Remembers Ctrl-C: a library in C that is called just then may turn it into an error of another kind."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def listen(self) -> None:
+        """Be told of Ctrl-C from now on; whoever started us in the background has turned it off, and it stays off."""
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._press)
+
+    def _press(self, *_: object) -> None:
+        self.pressed = True
+        raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command and exit; the entry point of the package."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if instruction := os.environ.get(COMPLETE_VARIABLE):
         sys.exit(shell_complete(cli, {}, PROGRAM, COMPLETE_VARIABLE, instruction))
-    sys.exit(run(sys.argv[1:]))
+    keyboard = Keyboard()
+    keyboard.listen()
+    sys.exit(run(sys.argv[1:], keyboard))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], keyboard: Keyboard | None = None) -> int:
     """Run one command line and return its exit code; every error of every command ends here.
 
     Returns:
@@ -115,19 +134,28 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except (KeyboardInterrupt, click.Abort):
-        say("kata-audit: interrupted; what was acknowledged is kept")
-        return INTERRUPTED
-    except click.ClickException as mistake:
-        mistake.show()
+        return _interrupted()
+    except Exception as error:  # noqa: BLE001 - the last place: whatever comes is said
+        if keyboard is not None and keyboard.pressed:
+            return _interrupted()
+        return _failed(error, debug="--debug" in arguments)
+    return 0
+
+
+def _interrupted() -> int:
+    say(f"{PROGRAM}: interrupted; what was acknowledged is kept")
+    return INTERRUPTED
+
+
+def _failed(error: Exception, *, debug: bool) -> int:
+    """Report an error by its kind; one that nobody foresaw is a defect, and is said to be one."""
+    if isinstance(error, click.ClickException):
+        error.show()
         return 2
-    except KataAuditError as error:
+    if isinstance(error, KataAuditError):
         say(f"{PROGRAM}: {error.diagnostics()}")
         return error.exit_code
-    except OSError as error:
-        return _outside(error)
-    except Exception as defect:  # noqa: BLE001 - the last place: whatever comes is a defect, and is said to be one
-        return _defect(defect, debug="--debug" in arguments)
-    return 0
+    return _outside(error) if isinstance(error, OSError) else _defect(error, debug=debug)
 
 
 def _outside(error: OSError) -> int:
