@@ -4,7 +4,7 @@ A block is 256 records of a batch in order of number. Its root is in the footer,
 log's, so a block that still leads to its root is evidence beyond doubt, whatever else in the file is broken.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,15 +42,16 @@ class _Leaves:
         self.leaves = {batch.n: bytearray(batch.records * LEAF_BYTES) for batch in head.batches}
         self.filled = {batch.n: bytearray(batch.records) for batch in head.batches}
         self.seqs = {batch.n: [-1] * batch.records for batch in head.batches}
+        self.changed: set[int] = set()
+        self.misplaced = 0
 
-    def fill(self, rows: Any) -> list[str]:
-        """Hash rows into their places; say what is wrong with places and hints."""
-        problems = []
+    def fill(self, rows: Any) -> None:
+        """Hash rows into their places; keep the numbers of those whose hint says another leaf, and count the misplaced."""
         salts, kept = [], []
         for row, (n, index) in enumerate(zip(rows["batch"].to_pylist(), rows["index"].to_pylist(), strict=True)):
             batch = self.batches.get(n)
             if batch is None or index is None or index >= batch.records or self.filled[n][index]:
-                problems.append("a record claims a place that is another's or that no batch has")
+                self.misplaced += 1
                 continue
             salts.append(self.salts[n][index * SALT_BYTES : (index + 1) * SALT_BYTES])
             kept.append(row)
@@ -64,18 +65,61 @@ class _Leaves:
             self.filled[n][index] = 1
             self.seqs[n][index] = seq
             if leaf[: len(hints[row])] != hints[row]:
-                problems.append(f"record {seq}: its evidence or its hint was changed")
-        return problems
+                self.changed.add(seq)
+
+    def problems(self) -> Iterator[str]:
+        """Name the records that the hints single out, and say that records stand where they cannot."""
+        if len(self.changed) == 1:
+            yield f"record {min(self.changed)}: its evidence or its hint was changed"
+        elif self.changed:
+            yield f"records {_ranges(self.changed)}: their evidence or their hints were changed"
+        if self.misplaced:
+            yield f"records at a place that is another's or that no batch has: {self.misplaced}"
 
     def bad_blocks(self, batch: BatchHead) -> Iterator[str]:
-        """Name the blocks of a batch whose records are missing or do not lead to their root."""
+        """Name the blocks of a batch whose records are missing or do not lead to their root, neighbours as one range."""
         leaves, filled = bytes(self.leaves[batch.n]), self.filled[batch.n]
+        unread, wrong = [], []
         for number, root in enumerate(batch.blocks):
             first, end = number * BLOCK_RECORDS, min((number + 1) * BLOCK_RECORDS, batch.records)
-            whole = all(filled[first:end])
-            if not whole or batch_root(leaves[first * LEAF_BYTES : end * LEAF_BYTES]) != root:
-                what = "does not lead to its root" if whole else "cannot be read"
-                yield f"batch {batch.n}, block {number} (records {first} to {end - 1} of the batch) {what}"
+            if not all(filled[first:end]):
+                unread.append(number)
+            elif batch_root(leaves[first * LEAF_BYTES : end * LEAF_BYTES]) != root:
+                wrong.append(number)
+        if unread:
+            yield f"{_blocks(batch, unread)} cannot be read"
+        if wrong:
+            what = "does not lead to its root" if len(wrong) == 1 else "do not lead to their roots"
+            yield f"{_blocks(batch, wrong)} {what}"
+
+
+def _runs(numbers: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Fold numbers into runs of neighbours, each with its first and its last."""
+    first = last = None
+    for number in sorted(numbers):
+        if first is None or last is None:
+            first = number
+        elif number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def _ranges(numbers: Collection[int]) -> str:
+    return _spell(_runs(numbers))
+
+
+def _spell(runs: Iterator[tuple[int, int]]) -> str:
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+
+
+def _blocks(batch: BatchHead, numbers: list[int]) -> str:
+    """Name blocks of a batch, and which of its records are in them."""
+    records = ((first * BLOCK_RECORDS, min((last + 1) * BLOCK_RECORDS, batch.records) - 1) for first, last in _runs(numbers))
+    word = "block" if len(numbers) == 1 else "blocks"
+    return f"batch {batch.n}, {word} {_ranges(numbers)} (records {_spell(records)} of the batch)"
 
 
 def examine(path: Path, roots: Mapping[int, bytes], derive: Derive | None) -> Examined:
@@ -108,20 +152,26 @@ def _all_blocks(roots: Mapping[int, bytes], why: str) -> str:
 def _examine_rows(file: Any, head: Head, roots: Mapping[int, bytes], derive: Derive | None) -> Examined:
     problems = _head_problems(head, roots)
     leaves = _Leaves(head)
+    unread: list[str] = []
     unchecked = 0
     for number in range(file.num_row_groups):
         rows = _read_group(file, number, [*EVIDENCE_SCHEMA.names, *_PLACE])
         if rows is None:
-            problems.append(f"row group {number}: its evidence cannot be read")
+            unread.append(f"row group {number}: its evidence cannot be read")
             continue
-        problems += _filled(leaves, rows, number)
+        if any(column.null_count for column in rows.columns):
+            problems.append(f"row group {number}: evidence is missing from its records")
+            continue
+        leaves.fill(rows)
         if derive is not None:
-            wrong, skipped = _derived_problems(file, number, rows, derive)
+            wrong, skipped = _derived_problems(file, number, rows, derive, leaves.changed)
             problems += wrong
             unchecked += skipped
     blocks = {batch.n: list(leaves.bad_blocks(batch)) for batch in head.batches}
     whole = {n: pa.array(leaves.seqs[n], pa.uint64()) for n, bad in blocks.items() if not bad and n in roots}
-    return Examined([*(bad for found in blocks.values() for bad in found), *problems], whole, unchecked)
+    named = [bad for found in blocks.values() for bad in found]
+    # The blocks of a row group that cannot be read are named; saying it twice helps nobody.
+    return Examined([*named, *leaves.problems(), *problems, *([] if named else unread)], whole, unchecked)
 
 
 def _head_problems(head: Head, roots: Mapping[int, bytes]) -> list[str]:
@@ -145,15 +195,13 @@ def _read_group(file: Any, number: int, columns: list[str]) -> Any:
     return rows[0]
 
 
-def _filled(leaves: _Leaves, rows: Any, number: int) -> list[str]:
-    """Hash a row group; a null where none may be is damage like any other."""
-    if any(rows.column(name).null_count for name in [*EVIDENCE_SCHEMA.names, *_PLACE]):
-        return [f"row group {number}: evidence is missing from its records"]
-    return leaves.fill(rows)
+def _derived_problems(
+    file: Any, number: int, evidence: Any, derive: Derive, changed: Collection[int]
+) -> tuple[list[str], int]:
+    """Derive a row group again and hold the stored columns against it.
 
-
-def _derived_problems(file: Any, number: int, evidence: Any, derive: Derive) -> tuple[list[str], int]:
-    """Derive a row group again and hold the stored columns against it; pieces of longer lines are left out."""
+    Pieces of longer lines are left out, and so are records whose evidence is not what was sealed: they are named already.
+    """
     stored = _read_group(file, number, list(DERIVED_COLUMNS))
     if stored is None:
         readable = [name for name in DERIVED_COLUMNS if _read_group(file, number, [name]) is not None]
@@ -162,9 +210,11 @@ def _derived_problems(file: Any, number: int, evidence: Any, derive: Derive) -> 
         return [f"row group {number} ({span}): derived columns cannot be read: {', '.join(broken)}"], 0
     again = derive(evidence.select(EVIDENCE_SCHEMA.names))
     alone = pc.and_(pc.is_null(stored["frame_group"]), pc.is_null(again.column("frame_group")))
+    sealed = pc.invert(pc.is_in(evidence["seq"], value_set=pa.array(sorted(changed), pa.uint64())))
+    kept = pc.and_(alone, sealed)
     problems = []
     for name in DERIVED_COLUMNS:
-        ours, theirs = _plain(again.column(name)).filter(alone), _plain(stored[name]).filter(alone)
+        ours, theirs = _plain(again.column(name)).filter(kept), _plain(stored[name]).filter(kept)
         if not ours.equals(theirs):
             problems.append(f"row group {number} ({_span(evidence)}): column {name} is not what its evidence says")
     return problems, len(evidence) - (pc.sum(alone).as_py() or 0)

@@ -63,6 +63,8 @@ class _Check:
         self.entries: list[dict[str, Any]] = []
         self.live = Live()
         self.numbers: dict[int, bytearray] = {}
+        self.unread: set[int] = set()
+        """Batches that are named as damaged or missing: their numbers are not known."""
         self.unchecked = 0
 
     def trouble(self, where: Path | str, what: str) -> None:
@@ -236,9 +238,11 @@ def _check_files(check: _Check, *, deep: bool) -> None:
             mark = mark_file(path)
         except FileNotFoundError:
             check.trouble(path, f"the segment with batches {_numbers(file)} is missing")
+            check.unread.update(file.batches)
             continue
         except OSError as error:
             check.trouble(path, f"the segment cannot be read: {error.strerror}")
+            check.unread.update(file.batches)
             continue
         same = (mark.bytes, mark.sha256) == (file.bytes, file.sha256)
         if not same:
@@ -264,6 +268,7 @@ def _examine(check: _Check, path: Path, file: LiveFile, *, same: bool) -> None:
     if not same and not examined.problems:
         check.trouble(path, f"all blocks of batches {_numbers(file)} verify; what changed is outside the records")
     check.unchecked += examined.unchecked
+    check.unread.update(set(file.batches) - set(examined.seqs))
     for n, seqs in examined.seqs.items():
         _mark_numbers(check, path, n, seqs)
 
@@ -282,7 +287,7 @@ def _mark_numbers(check: _Check, path: Path, n: int, seqs: Any) -> None:
 
 
 def _check_numbers(check: _Check) -> None:
-    """5: Each number of a cut is one record's, or declared lost (L3)."""
+    """5: Each number of a cut is one record's, or declared lost (L3); those of a damaged batch's records stay open."""
     for index, entry in enumerate(check.entries):
         if entry["t"] != "cut":
             continue
@@ -290,7 +295,8 @@ def _check_numbers(check: _Check) -> None:
         for gap in entry["gaps"]:
             for seq in range(gap["from"], gap["to"]):
                 marks[seq - entry["from"]] += 1
-        if any(mark != 1 for mark in marks):
+        unknown = sum(batch["records"] for batch in entry["batches"] if batch["n"] in check.unread)
+        if max(marks, default=0) > 1 or marks.count(0) != unknown:
             check.trouble(f"log entry {index}", "its records and declared gaps are not its numbers, each once")
 
 
