@@ -17,6 +17,11 @@ from kata_audit.cli.terminal import is_coloured, paint, say
 from kata_audit.errors import VerificationError
 
 _POD = "payments/vault-0"
+_DENIED = b"blocked by policy"
+_HIDDEN = b"blockad by policy"
+_REFUSED = 'pod:vault-0 ExecSync "blocked by policy"'
+_EXEC = (b"ExecSync for", b"7c6eb301d9d2d530")
+"""What the record of that exec holds: the host's own, of the container that refused it."""
 _FORGED = 'receiver:"file:cri"'
 _KEYS_VARIABLE = "KATA_AUDIT_KEYS"
 
@@ -62,23 +67,27 @@ def _act(logs: Sequence[str], here: Path) -> None:
     _run("timeline", _POD, "--severity", "warn")
     _scene(
         "A guest forges a line of the host",
-        "It printed a shim's error to its log. Origin follows the transport, not the text.",
+        "It printed a shim's error. Its origin follows the transport, not the text.",
     )
     _run("search", _FORGED, "--columns", "seq,origin,receiver,k8s_pod,body")
     _scene(
         "One record, proven to a stranger", "With one file and the public key, without this program and without the store."
     )
-    _run("prove", "0", "--out", str(here / "record-0.json"))
-    _run("verify", str(here / "record-0.json"))
-    _scene("The whole store verifies", "Every record's leaf, every batch, every entry of the log.")
+    _run("prove", _REFUSED, "--out", str(here / "denied.json"))
+    _run("verify", str(here / "denied.json"))
+    _scene("The whole store verifies", "Every leaf is hashed again, up to the signed checkpoint.")
     _run("verify", "--deep")
-    _scene("One byte is altered", "In the middle of one file of the store.")
+    _scene(
+        "One byte is altered, and named",
+        "One letter in the record of the denied exec. Its block and its number are named.",
+    )
     _alter(here / "trail")
     try:
         _run("verify", "--deep")
     except VerificationError as error:
+        sys.stdout.flush()
         say(f"kata-audit: {error.diagnostics()}")
-        write_lines(["", "Exit code 3: the evidence does not verify. That is what it should say."])
+        write_lines(["Exit code 3: the evidence does not verify."])
 
 
 def _scene(title: str, sentence: str) -> None:
@@ -97,9 +106,21 @@ def _run(*arguments: str) -> None:
 
 
 def _alter(store: Path) -> None:
-    """Flip one bit in the middle of the largest segment."""
-    segment = max(store.glob("segments/*/*.parquet"), key=lambda path: path.stat().st_size)
-    data = bytearray(segment.read_bytes())
-    data[len(data) // 2] ^= 1
-    segment.chmod(0o640)
-    segment.write_bytes(data)
+    """Write the segment with the denied exec anew, with one letter of that record changed: a valid file, another past."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for segment in sorted(store.glob("segments/*/*.parquet")):
+        rows = pq.read_table(segment)
+        texts = rows["raw"].to_pylist()
+        found = next((row for row, text in enumerate(texts) if all(each in text for each in (*_EXEC, _DENIED))), None)
+        if found is not None:
+            texts[found] = texts[found].replace(_DENIED, _HIDDEN, 1)
+            column = pa.array(texts, rows.schema.field("raw").type)
+            changed = rows.set_column(rows.schema.get_field_index("raw"), rows.schema.field("raw"), column)
+            footer = {key: value for key, value in pq.read_metadata(segment).metadata.items() if key != b"ARROW:schema"}
+            segment.unlink()
+            with pq.ParquetWriter(segment, changed.schema, compression="zstd") as writer:
+                writer.write_table(changed)
+                writer.add_key_value_metadata(footer)
+            return

@@ -9,7 +9,7 @@ import click
 from kata_audit.cli.inputs import input_options, inputs_of
 from kata_audit.cli.options import columns_option, example
 from kata_audit.cli.output import FORMATS, csv_lines, json_lines, output_option, write_lines, write_rows
-from kata_audit.cli.terminal import table
+from kata_audit.cli.terminal import show
 
 if TYPE_CHECKING:
     from kata_audit.receivers.file import Place
@@ -94,8 +94,18 @@ def _tallies(places: "list[tuple[str, Place]]") -> Iterator[dict[str, Any]]:
 
 def _write_stats(tallies: Iterable[dict[str, Any]], form: str) -> None:
     if form == "text":
-        write_lines(table(_TALLY, ([str(row[name]) for name in _TALLY] for row in tallies), width=0))
+        for row in tallies:
+            write_lines(_sentences(row))
     elif form == "csv":
         write_lines(csv_lines(tallies, _TALLY))
     else:
         write_lines(json_lines(tallies, form))
+
+
+def _sentences(row: dict[str, Any]) -> Iterator[str]:
+    """Tell of one source what was understood."""
+    yield show(row["source"])
+    statuses = ", ".join(f"{status} {row[status]:,}" for status in _STATUSES if row[status]) or "none"
+    yield f"  {row['records']:,} records ({row['transport']}), {row['understood']} understood: {statuses}"
+    if row["masked"]:
+        yield f"  secrets masked in them: {row['masked']:,}"

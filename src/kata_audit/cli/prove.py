@@ -38,7 +38,8 @@ def command(*, query: str, out: Path, namespaces: tuple[str, ...], store: Path) 
             f"The store's own bundle does not verify: {error}.", where=str(store), hint="Run `kata-audit verify`."
         ) from error
     _write(out, data)
-    say(f"{len(verdict.records):,} records of {verdict.origin}, under a log of {verdict.size:,} entries")
+    word = "record" if len(verdict.records) == 1 else "records"
+    say(f"{len(verdict.records):,} {word} of {verdict.origin}, under a log of {verdict.size:,} entries")
     say(f"key: {verdict.vkey}")
 
 

@@ -58,7 +58,8 @@ def _verify_bundle(path: Path, vkey: str | None, form: str) -> None:
         return
     write_lines(f"ok  {step.number} {step.title}" for step in verdict.steps)
     listed = ", ".join(map(str, numbers[:20])) + (" …" if len(numbers) > 20 else "")
-    write_lines([f"VERIFIED records {listed} of {show(verdict.origin)}", f"key: {show(verdict.vkey)}"])
+    word = "record" if len(numbers) == 1 else "records"
+    write_lines([f"VERIFIED {word} {listed} of {show(verdict.origin)}", f"key: {show(verdict.vkey)}"])
     if not verdict.is_key_given:
         write_lines(["The key came with the bundle: compare it with one that you got by another way, or give --vkey."])
 
@@ -73,7 +74,7 @@ def _verify_store(root: Path, form: str, vkey: str | None, *, deep: bool) -> Non
         wrong = [trouble._asdict() for trouble in verdict.troubles]
         write_lines([json_line({"verified": not wrong, "deep": deep, **verdict._asdict(), "troubles": wrong})])
     else:
-        write_lines(_sentences(verdict, deep=deep, vkey=vkey))
+        write_lines(_sentences(verdict, root, deep=deep, vkey=vkey))
     if verdict.troubles:
         raise VerificationError(
             f"The store does not verify: {len(verdict.troubles)} problems.",
@@ -82,14 +83,23 @@ def _verify_store(root: Path, form: str, vkey: str | None, *, deep: bool) -> Non
         )
 
 
-def _sentences(verdict: "Verdict", *, deep: bool, vkey: str | None) -> Iterator[str]:
+def _sentences(verdict: "Verdict", root: Path, *, deep: bool, vkey: str | None) -> Iterator[str]:
+    """Tell a verdict; paths are told from the store's directory on."""
+    inside = f"{root}/"
     yield f"log      {show(verdict.origin)}, {verdict.size:,} entries, root {verdict.root[:16]}…"
-    yield f"key      {show(verdict.vkey)}" + ("" if vkey else " (the store's own: compare it with one kept elsewhere)")
+    yield f"key      {show(verdict.vkey)}"
+    if not vkey:
+        yield "         the store's own: compare it with one kept elsewhere"
     depth = "every record read and derived again" if deep else "digests of files; --deep reads every record"
     yield f"files    {verdict.segments:,} live segments ({depth})"
     lost = f", {verdict.gaps:,} numbers declared lost" if verdict.gaps else ""
-    waiting = f"; {verdict.unsealed:,} acknowledged records unsealed, protected by checksums only"
-    yield f"records  sealed to seq {verdict.sealed_to:,}: {verdict.records:,} records{lost}{waiting}"
-    yield from (f"  note   {show(note)}" for note in verdict.notes)
-    yield from (f"  WRONG  {show(trouble.where)}: {show(trouble.what)}" for trouble in verdict.troubles)
+    yield f"records  sealed to seq {verdict.sealed_to:,}: {verdict.records:,} records{lost}"
+    yield f"         {verdict.unsealed:,} acknowledged records unsealed, protected by checksums only"
+    yield from (f"  note   {show(note.removeprefix(inside))}" for note in verdict.notes)
+    where = None
+    for trouble in verdict.troubles:
+        if trouble.where != where:
+            where = trouble.where
+            yield f"WRONG    {show(where.removeprefix(inside))}"
+        yield f"         {show(trouble.what)}"
     yield "DOES NOT VERIFY" if verdict.troubles else "VERIFIED"

@@ -96,11 +96,13 @@ def test_the_demo_shows_all_its_scenes(capsys: pytest.CaptureFixture[str]) -> No
 
     assert code == 0
     for words in (
-        "UNDERSTOOD",
+        "99.9% understood",
         "taken and sealed",
         "┊ » agent",
         "Cannot start VM",
         "VERIFIED record",
+        "batch 5, block 4 ",
+        "record 12208: its evidence",
         "DOES NOT VERIFY",
         ".parquet",
     ):
