@@ -26,7 +26,7 @@ Place = tuple[str | int, ...]
 """Keys from the top to a value; a number counts the tables of a list."""
 _MOST_SECONDS = 3600
 _MOST_RECORDS = 65_536
-"""A cut is never larger (DESIGN section 3), so that one log entry holds it."""
+"""A cut is never larger (`docs/reference/on-disk-format.md`), so that its log entry and its memory stay small."""
 _MOST_BYTES = 64 * 1024 * 1024
 DEFAULT_TENANT = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,252}")

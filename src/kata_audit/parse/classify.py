@@ -1,7 +1,7 @@
 """Retention classes: what each record is kept for, decided from the record alone.
 
 By precedence: our own doors, then what an audit asks for (named events and records that join two identities), then debug,
-workload, and the rest (DESIGN section 4).
+workload, and the rest: the order of the retention classes in `docs/reference/schema.md`.
 """
 
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ from kata_audit.schema.record import EVIDENCE_SCHEMA, EvidenceRows
 from kata_audit.schema.source import Chunk, Transport
 
 MAX_FRAME = 256 * 1024
-"""A longer record becomes successive frames of this size in one frame group (DESIGN section 7)."""
+"""A longer record becomes successive frames of this size in one frame group."""
 
 _SCANNERS: dict[Transport, Callable[[bytes, int, int], tuple[list[int], int]]] = {
     transport: scan_export if transport is Transport.JOURNAL_EXPORT else scan_lines for transport in Transport

@@ -25,7 +25,7 @@ from kata_audit.schema.cursor import Cursor
 from kata_audit.schema.source import Chunk, Source, Transport
 
 CHUNK_BYTES = 4 << 20
-"""One group commit: what is read, masked and made durable together (DESIGN section 3)."""
+"""One group commit: what is read, masked and made durable together."""
 _HEAD_BYTES = 64 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -41,7 +41,7 @@ ORIGIN_OF: dict[Transport, Origin] = {
     Transport.CONSOLE: Origin.GUEST,
     Transport.BARE: Origin.UNKNOWN,
 }
-"""The origin of a transport's outermost text. DESIGN: origin is structural."""
+"""The origin of a transport's outermost text: structural, as ADR 0006 decides."""
 
 OWN_RECEIVER = "kata-audit"
 """What we say ourselves arrives under `kata-audit:<kind>`, a name no sender can set."""

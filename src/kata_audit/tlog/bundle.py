@@ -4,7 +4,7 @@ The spelling is JSON in ASCII, keys sorted, indented by one, with a line end: th
 so a verifier can hold every byte to account, and the file is safe to look at. `verify_bundle.py` reads it and imports
 nothing of ours, this file included. A bundle holds one salt for each of its records and never the key of a batch's salts.
 
-Sources: DESIGN section 4 (leaf, entry, checkpoint); `docs/reference/proof-bundle.md` (this format).
+Sources: `docs/reference/on-disk-format.md` (leaf, entry, checkpoint); `docs/reference/proof-bundle.md` (this format).
 """
 
 import base64

@@ -3,7 +3,7 @@
 A leaf is `SHA256(0x00 || "KAR1" || salt[16] || canon)`, version 1, for ever. `canon` is the record's evidence: `u64be(seq)
 || i64be(observed_unix_nano) ||` node, receiver, cursor and raw, each as `u32be(length) || bytes`.
 
-Sources: DESIGN section 4; RFC 6962 section 2.1; NIST SP 800-38A (AES-CTR).
+Sources: `docs/reference/on-disk-format.md`; RFC 6962 section 2.1; NIST SP 800-38A (AES-CTR).
 """
 
 import struct
