@@ -167,7 +167,7 @@ def test_a_record_is_proven_and_a_changed_one_is_not(capsys: pytest.CaptureFixtu
     vkey = err.splitlines()[-1].removeprefix("key: ")
 
     assert code == 0
-    assert "VERIFIED records 3" in run(capsys, "verify", str(bundle))[1]
+    assert "VERIFIED record 3" in run(capsys, "verify", str(bundle))[1]
     verdict = json.loads(run(capsys, "verify", str(bundle), "--vkey", vkey, "-o", "json")[1])
     assert (verdict["verified"], verdict["vkey_given"], verdict["records"]) == (True, True, [3])
     assert run(capsys, "verify", str(bundle), "--vkey", "x")[0] == 2
