@@ -33,7 +33,7 @@ from kata_audit.store.segment import (
 
 FAN_IN = 8
 """How many segments are merged at once: each record is rewritten once per factor of eight that a stream grows."""
-MAX_OUTPUT_BYTES = 64 << 20
+MAX_OUTPUT_BYTES = 24 << 20
 """Segments that would make a larger one are left as they are: reading one back holds 40 bytes of each of its records."""
 _SMALLEST_TIER_BYTES = 64 << 10
 _SLICE_ROWS = 512
@@ -69,7 +69,8 @@ def choose(live: Live, *, all_of_them: bool = False) -> Plan | None:
 
     Args:
         live: The log's fold.
-        all_of_them: Merge wherever two segments of a stream are small enough; else only where eight of one size are.
+        all_of_them: Merge wherever two segments of a stream are small enough; else only where eight of one size are, or
+            fewer make a full one.
 
     Returns:
         The next plan, smallest segments first; None where nothing is to be done.
@@ -77,11 +78,12 @@ def choose(live: Live, *, all_of_them: bool = False) -> Plan | None:
     groups: dict[tuple[int, str], list[LiveFile]] = {}
     for file in sorted(live.files.values(), key=lambda file: file.batches):
         groups.setdefault((0 if all_of_them else _tier(file), file.name.partition("/")[0]), []).append(file)
-    enough = 2 if all_of_them else FAN_IN
     for _, files in sorted(groups.items()):
-        for start in range(len(files) - enough + 1):
-            chosen = _fitting(files[start : start + FAN_IN])
-            if len(chosen) >= enough:
+        for start in range(len(files) - 1):
+            offered = files[start : start + FAN_IN]
+            chosen = _fitting(offered)
+            is_full = len(chosen) == FAN_IN or len(chosen) < len(offered)
+            if len(chosen) > 1 and (is_full or all_of_them):
                 return Plan(chosen)
     return None
 
