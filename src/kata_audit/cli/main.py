@@ -85,12 +85,12 @@ class CommandTable(click.Group):
 @click.option("--debug", is_flag=True, help="Print the traceback of a defect.")
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli(store: Path | None, *, debug: bool) -> None:
-    r"""One audit trail from the scattered logs of Kata Containers.
+    """One audit trail from the scattered logs of Kata Containers.
 
     \b
     Example:
       kata-audit ingest node.json && kata-audit timeline default/web-1
-    """
+    """  # noqa: D301 - Click wants the character itself, which keeps the lines
 
 
 class Keyboard:
