@@ -35,7 +35,10 @@ _ON_CONTAINER = re.compile(rf'(?:Start|Stop|Remove)Container for "(?P<container>
 _ON_SANDBOX = re.compile(
     rf'(?:Stop|Remove)PodSandbox for "(?P<sandbox>{_ID})"|Forcibly stopping sandbox "(?P<forced>{_ID})"'
 )
+_RUNTIME = re.compile(r"[uU]se OCI runtime \{Type:io\.containerd\.(?P<handler>[a-z0-9][a-z0-9.-]{0,251})\.v2 ")
 _CRI_STARTS = (
+    "use OCI runtime {",
+    "Use OCI runtime {",
     "connecting to shim ",
     "RunPodSandbox for",
     "CreateContainer within",
@@ -123,6 +126,8 @@ def read_cri(body: str, error: str = "") -> dict[str, str]:
         return _named(match, container="container_id", exec="container_id")
     if match := _CONNECT.match(body):
         return _named(match, container="container_id")
+    if match := _RUNTIME.match(body):
+        return _named(match, handler="runtime_class")
     match = _ON_SANDBOX.match(body)
     return _named(match, sandbox="sandbox_id", forced="sandbox_id") if match else {}
 
