@@ -41,7 +41,7 @@ class BatchLimits:
     """Seconds that an acknowledged record waits at most to be sealed: search and timeline lag by as much."""
     max_records: int = _MOST_RECORDS
     """Records of one cut: one million records are sixteen cuts."""
-    max_bytes: int = 16 * 1024 * 1024
+    max_bytes: int = 12 * 1024 * 1024
     """Bytes of one cut, so that sealing it fits in memory."""
 
 

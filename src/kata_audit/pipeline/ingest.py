@@ -27,7 +27,7 @@ class CutPolicy(NamedTuple):
     """
 
     max_records: int = 65_536
-    max_bytes: int = 16 << 20
+    max_bytes: int = 12 << 20
     max_age_secs: float = 5.0
 
 

@@ -23,7 +23,7 @@ from kata_audit.store.durable import Bytes, Disk, write_all, writing
 from kata_audit.tlog.leaf import block_roots, fold_blocks, hash_leaves, make_salts
 
 GROUP_ROWS = 4096
-GROUP_BYTES = 8 << 20
+GROUP_BYTES = 4 << 20
 """Most bytes of `raw` in a row group, unless one record is longer: whoever reads or merges holds whole groups."""
 ZSTD_LEVEL = 3
 FOOTER_KEY = b"kata-audit.segment"
