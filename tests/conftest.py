@@ -4,6 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No promise here is about time. Where the gates decide, the same tree gets the same answer; elsewhere properties explore.
+_UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", _UNTIMED)
+settings.register_profile("gate", _UNTIMED, derandomize=True)
+settings.load_profile("gate" if os.environ.get("CI") else "explore")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
