@@ -109,7 +109,10 @@ def test_katas_own_parser_reads_the_same(corpus: Path, run: str) -> None:
     words = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR", "fatal": "FATAL"}
     assert [ours["timestamp"][row] for row in rows] == times
     assert [ours["body"][row] for row in rows] == [their["Msg"] for their in theirs]
-    assert [ours["sandbox_id"][row] or "" for row in rows] == [their["Sandbox"] for their in theirs]
+    stated = [
+        (ours["sandbox_id"][row], their["Sandbox"]) for row, their in zip(rows, theirs, strict=True) if their["Sandbox"]
+    ]
+    assert [our for our, _ in stated] == [their for _, their in stated], "we may know more sandboxes, never others"
     differing = {
         row
         for row, their in zip(rows, theirs, strict=True)

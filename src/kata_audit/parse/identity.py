@@ -36,6 +36,7 @@ _ON_SANDBOX = re.compile(
     rf'(?:Stop|Remove)PodSandbox for "(?P<sandbox>{_ID})"|Forcibly stopping sandbox "(?P<forced>{_ID})"'
 )
 _RUNTIME = re.compile(r"[uU]se OCI runtime \{Type:io\.containerd\.(?P<handler>[a-z0-9][a-z0-9.-]{0,251})\.v2 ")
+_RUNTIME_OF = re.compile(rf'\}} for sandbox "(?P<sandbox>{_ID})" and container "(?P<container>{_ID})"\Z')
 _CRI_STARTS = (
     "use OCI runtime {",
     "Use OCI runtime {",
@@ -127,7 +128,11 @@ def read_cri(body: str, error: str = "") -> dict[str, str]:
     if match := _CONNECT.match(body):
         return _named(match, container="container_id")
     if match := _RUNTIME.match(body):
-        return _named(match, handler="runtime_class")
+        tail = _RUNTIME_OF.search(body)
+        return {
+            **_named(match, handler="runtime_class"),
+            **(_named(tail, sandbox="sandbox_id", container="container_id") if tail else {}),
+        }
     match = _ON_SANDBOX.match(body)
     return _named(match, sandbox="sandbox_id", forced="sandbox_id") if match else {}
 

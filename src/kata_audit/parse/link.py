@@ -57,6 +57,7 @@ def link(rows: RecordRows) -> FactRows:
     table = pa.Table.from_arrays([_plain(rows.column(name)) for name in LINK_COLUMNS], names=list(LINK_COLUMNS))
     host = table.filter(pc.equal(table["origin"], Origin.HOST))
     facts = [_stated(host, kind, subject, object_) for kind, subject, object_ in _STATEMENTS]
+    facts.append(_own_containers(host))
     speakers = host.filter(pc.is_in(host["component"], pa.array([str(name) for name in _PID_SPEAKERS])))
     facts.append(_stated(speakers, FactKind.PID_SANDBOX, "pid", "sandbox_id"))
     return pa.concat_tables(facts).combine_chunks().to_batches()[0] if any(map(len, facts)) else _no_facts()
@@ -70,8 +71,15 @@ def _no_facts() -> FactRows:
     return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in FACT_SCHEMA], schema=FACT_SCHEMA)
 
 
-def _stated(rows: Any, kind: FactKind, subject: str, object_: str) -> Any:
-    """Give the distinct pairs of two columns that are both stated, and differ."""
+def _own_containers(host: Any) -> Any:
+    """Give each sandbox of a pod as the container that it also is: the pause container has the sandbox's id."""
+    named = host.filter(pc.is_valid(host["k8s_pod"]))
+    as_container = named.set_column(named.schema.get_field_index("container_id"), "container_id", named["sandbox_id"])
+    return _stated(as_container, FactKind.CONTAINER_SANDBOX, "container_id", "sandbox_id", may_be_equal=True)
+
+
+def _stated(rows: Any, kind: FactKind, subject: str, object_: str, *, may_be_equal: bool = False) -> Any:
+    """Give the distinct pairs of two columns that are both stated, and differ unless they may be equal."""
     stated = rows.filter(pc.and_(pc.is_valid(rows[subject]), pc.is_valid(rows[object_])))
     subjects = stated[subject].cast(pa.string())
     differs = pc.not_equal(subjects, stated[object_])
@@ -83,7 +91,9 @@ def _stated(rows: Any, kind: FactKind, subject: str, object_: str) -> Any:
             "boot_id": pc.fill_null(stated["boot_id"], ""),
             "seq": stated["seq"],
         }
-    ).filter(differs)
+    )
+    if not may_be_equal:
+        picked = picked.filter(differs)
     first = picked.group_by(["subject", "object", "node", "boot_id"], use_threads=False).aggregate([("seq", "min")])
     columns = [
         pa.repeat(str(kind), len(first)),

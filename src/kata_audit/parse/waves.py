@@ -121,7 +121,8 @@ def _inner_wave(rows: Sequence[int], scan: Scan) -> _Wave:
     return _Wave([rows[position] for position in scan.inner.rows], scan.inner.texts, scan.inner.guest)
 
 
-_NAMING_COMPONENTS = (Component.CONTAINERD, Component.RUNTIME_GO)
+_NAMING_COMPONENTS = (Component.CONTAINERD, Component.RUNTIME_GO, None)
+"""Whose messages name ids in words of their own; None is a host file whose program nothing tells."""
 _IDENTITY_OF_TEXT = ("sandbox_id", "container_id", "identity_basis", "copy_key")
 
 

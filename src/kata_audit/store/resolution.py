@@ -87,7 +87,7 @@ def _by_uid(name: str, names: Names) -> set[str]:
 
 
 def _by_sandbox(name: str, names: Names) -> set[str]:
-    if names.of_subjects(FactKind.CONTAINER_SANDBOX, [name]):
+    if _of_others([name], names):
         return set()
     known = any(names.of_subjects(kind, [name]) for kind in _OF_SANDBOX)
     known = (
@@ -103,7 +103,12 @@ def _by_container(name: str, names: Names) -> set[str]:
 def _by_sandbox_prefix(name: str, names: Names) -> set[str]:
     told = {fact.subject for kind in _OF_SANDBOX for fact in names.subjects_like(kind, name)}
     found = told.union(names.values_like("sandbox_id", name))
-    return found - {fact.subject for fact in names.of_subjects(FactKind.CONTAINER_SANDBOX, found)}
+    return found - _of_others(found, names)
+
+
+def _of_others(ids: Collection[str], names: Names) -> set[str]:
+    """Name the ids that are containers of another sandbox; a sandbox is its own pause container too."""
+    return {fact.subject for fact in names.of_subjects(FactKind.CONTAINER_SANDBOX, ids) if fact.object != fact.subject}
 
 
 def _by_container_prefix(name: str, names: Names) -> set[str]:

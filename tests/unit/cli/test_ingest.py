@@ -101,7 +101,7 @@ def test_the_demo_shows_all_its_scenes(capsys: pytest.CaptureFixture[str]) -> No
         "┊ » agent",
         "Cannot start VM",
         "VERIFIED record",
-        "batch 5, block 4 ",
+        ", block ",
         "record 12208: its evidence",
         "DOES NOT VERIFY",
         ".parquet",

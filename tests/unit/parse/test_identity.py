@@ -38,6 +38,10 @@ POD = {"k8s_pod": "web-0", "k8s_pod_uid": "eddb1e0c-43d4", "k8s_namespace": "sho
         (f'StopPodSandbox for "{SID}"', {"sandbox_id": SID}),
         (f'Forcibly stopping sandbox "{SID}"', {"sandbox_id": SID}),
         (f"connecting to shim {SID}", {"container_id": SID}),
+        (
+            f'Use OCI runtime {{Type:io.containerd.kata-qemu.v2 IOType:}} for sandbox "{SID}" and container "{CID}"',
+            {"runtime_class": "kata-qemu", "sandbox_id": SID, "container_id": CID},
+        ),
         ("use OCI runtime {Type:io.containerd.kata-qemu.v2 Path:/opt/kata Snapshotter:}", {"runtime_class": "kata-qemu"}),
         (f'somebody said StopPodSandbox for "{SID}"', {}),
         ('RunPodSandbox for name:"unclosed', {}),
