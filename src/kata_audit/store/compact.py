@@ -33,7 +33,7 @@ from kata_audit.store.segment import (
 
 FAN_IN = 8
 """How many segments are merged at once: each record is rewritten once per factor of eight that a stream grows."""
-MAX_OUTPUT_BYTES = 24 << 20
+MAX_OUTPUT_BYTES = 12 << 20
 """Segments that would make a larger one are left as they are: reading one back holds 40 bytes of each of its records."""
 _SMALLEST_TIER_BYTES = 64 << 10
 _SLICE_ROWS = 512
