@@ -77,7 +77,7 @@ def test_it_learns_segments_facts_and_positions(tmp_path: Path) -> None:
 
         assert index.segments()["a"] == statistics.SegmentStatistics("a", 100, 3, "t", "audit", 0, 2, 20, 50, 1)
         assert [fact.object for fact in index.every(FactKind.SANDBOX_POD)] == ["api"]
-        assert [fact.subject for fact in index.of_objects(FactKind.CONTAINER_SANDBOX, ["s1"])] == ["c1"]
+        assert [fact.subject for fact in index.of_objects(FactKind.CONTAINER_SANDBOX, ["s1"])] == ["c1", "s1"]
         assert [fact.object for fact in index.of_subjects(FactKind.PID_SANDBOX, ["7", "8"])] == ["s1"]
         assert index.positions() == {
             ("file:bare", "f"): Cursor("f", 10, 7, 3),
