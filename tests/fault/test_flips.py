@@ -111,3 +111,17 @@ def test_another_key_than_the_one_that_is_trusted_is_refused(store: Path) -> Non
     verdict = fsck(store, deep=False, vkey=other)
 
     assert [trouble.where for trouble in verdict.troubles] == [str(store / "log" / "checkpoint")]
+
+
+def test_a_footer_that_is_no_text_is_damage_like_any_other(store: Path) -> None:
+    """The library decodes names of columns before any checksum of ours is looked at."""
+    segment = kinds(store)["segments.parquet"][0]
+    data = segment.read_bytes()
+    for place in [at for at in range(len(data) - 40_000, len(data)) if at >= 0 and data[at : at + 9] == b"key_value"]:
+        changed = bytearray(data)
+        changed[place + 4] = 0xF4
+        segment.write_bytes(changed)
+        found = troubles(store)
+        segment.write_bytes(data)
+
+        assert any("block" in trouble.what for trouble in found)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from kata_audit.errors import SegmentMismatchError
 from kata_audit.schema.record import DERIVED_COLUMNS, EVIDENCE_SCHEMA, EvidenceRows, RecordRows
-from kata_audit.store.segment import FOOTER_KEY, LEAF_BYTES, BatchHead, Head, parse_head
+from kata_audit.store.segment import FOOTER_KEY, LEAF_BYTES, UNREADABLE, BatchHead, Head, parse_head
 from kata_audit.tlog.leaf import BLOCK_RECORDS, SALT_BYTES, batch_root, fold_blocks, hash_leaves, make_salts
 
 Derive = Callable[[EvidenceRows], RecordRows]
@@ -135,12 +135,12 @@ def examine(path: Path, roots: Mapping[int, bytes], derive: Derive | None) -> Ex
     """
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+    except (*UNREADABLE, OSError) as error:
         return Examined([_all_blocks(roots, f"the file cannot be opened ({type(error).__name__})")], {}, 0)
     with file:
         try:
             head = parse_head((file.metadata.metadata or {})[FOOTER_KEY])
-        except (KeyError, SegmentMismatchError):
+        except (*UNREADABLE, SegmentMismatchError):
             return Examined([_all_blocks(roots, "its footer is damaged")], {}, 0)
         return _examine_rows(file, head, roots, derive)
 
@@ -190,7 +190,7 @@ def _read_group(file: Any, number: int, columns: list[str]) -> Any:
     try:
         rows = file.read_row_group(number, columns=columns).combine_chunks().to_batches()
         rows[0].validate(full=True)
-    except (pa.ArrowException, OSError, IndexError):
+    except (*UNREADABLE, OSError):
         return None
     return rows[0]
 

@@ -39,6 +39,10 @@ _SINK_BYTES = 1 << 20
 _READ_BACK = [*EVIDENCE_SCHEMA.names, "batch", "index", "leaf4"]
 
 
+UNREADABLE = (pa.ArrowException, ValueError, LookupError, TypeError, OverflowError, MemoryError)
+"""What reading a damaged Parquet file may raise: its footer is decoded before any checksum of ours is looked at."""
+
+
 class BatchHead(NamedTuple):
     """What a segment's footer says of one batch: numbers `[first, end)`, how many, and what commits to them."""
 
@@ -307,7 +311,7 @@ def read_head(path: Path) -> Head:
 def _opened(path: Path) -> Any:
     try:
         return pq.ParquetFile(path, page_checksum_verification=True)
-    except pa.ArrowInvalid as error:
+    except UNREADABLE as error:
         raise SegmentMismatchError("The file is no segment.", where=str(path)) from error
 
 
@@ -347,7 +351,7 @@ def check_segment(path: Path, mark: Mark, roots: Mapping[int, bytes]) -> None:
         with _opened(path) as file:
             head = _head_of(file)
             leaves = _recompute_leaves(file, head)
-    except (pa.ArrowException, SegmentMismatchError) as error:
+    except (*UNREADABLE, SegmentMismatchError) as error:
         raise SegmentMismatchError(f"The segment cannot be read back: {type(error).__name__}.", where=str(path)) from error
     if {batch.n for batch in head.batches} != set(roots):
         raise SegmentMismatchError("The segment holds other batches than the log says.", where=str(path))

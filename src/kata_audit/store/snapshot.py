@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kata_audit.errors import SegmentMismatchError
 from kata_audit.predicate.tree import And, Compare, OneOf, Op, Or, Predicate
 from kata_audit.store.index import Index
+from kata_audit.store.segment import UNREADABLE
 from kata_audit.store.statistics import HANDLES, SegmentStatistics
 from kata_audit.store.windows import Span
 
@@ -36,7 +36,7 @@ def measure(path: Path, name: str) -> SegmentStatistics:
             meta = file.metadata
             groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
             seqs, times = (_extent(groups, file.schema_arrow.names.index(field)) for field in ("seq", "timestamp"))
-    except pa.ArrowInvalid as error:
+    except UNREADABLE as error:
         raise SegmentMismatchError("The file is no segment.", where=str(path)) from error
     size, rows = path.stat().st_size, meta.num_rows
     return SegmentStatistics(name, size, rows, None, None, seqs[0] or 0, seqs[1] or 0, times[0], times[1], times[2])
