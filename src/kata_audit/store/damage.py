@@ -162,11 +162,14 @@ def _examine_rows(file: Any, head: Head, roots: Mapping[int, bytes], derive: Der
         if any(column.null_count for column in rows.columns):
             problems.append(f"row group {number}: evidence is missing from its records")
             continue
-        leaves.fill(rows)
-        if derive is not None:
-            wrong, skipped = _derived_problems(file, number, rows, derive, leaves.changed)
-            problems += wrong
-            unchecked += skipped
+        try:
+            leaves.fill(rows)
+            if derive is not None:
+                wrong, skipped = _derived_problems(file, number, rows, derive, leaves.changed)
+                problems += wrong
+                unchecked += skipped
+        except UNREADABLE as error:
+            problems.append(f"row group {number}: its columns are not those of a segment ({type(error).__name__})")
     blocks = {batch.n: list(leaves.bad_blocks(batch)) for batch in head.batches}
     whole = {n: pa.array(leaves.seqs[n], pa.uint64()) for n, bad in blocks.items() if not bad and n in roots}
     named = [bad for found in blocks.values() for bad in found]
@@ -186,13 +189,13 @@ def _head_problems(head: Head, roots: Mapping[int, bytes]) -> list[str]:
 
 
 def _read_group(file: Any, number: int, columns: list[str]) -> Any:
-    """Read columns of a row group as one batch; None where they cannot be read."""
+    """Read columns of a row group as one batch; None where they cannot be read or are not all there."""
     try:
         rows = file.read_row_group(number, columns=columns).combine_chunks().to_batches()
         rows[0].validate(full=True)
     except (*UNREADABLE, OSError):
         return None
-    return rows[0]
+    return rows[0] if set(columns) <= set(rows[0].schema.names) else None
 
 
 def _derived_problems(
