@@ -55,10 +55,13 @@ _CRI_STARTS = (
 
 _SANDBOX_PATH = r"/run/(?:vc/vm|vc/sbs|vc/firecracker|kata|kata-containers/shared/sandboxes|peerpod/pods)/"
 _BUNDLE_PATH = r"/run/containerd/io\.containerd\.runtime\.v2\.task/[a-z0-9.-]{1,64}/"
-_IN_WORDS = re.compile(
-    r"(?!Generated exec id \"[0-9a-f]+\"\Z)[A-Za-z][A-Za-z ,_-]{2,79}?(?::? ?)"
-    rf'(?:"?(?:{_SANDBOX_PATH}|{_BUNDLE_PATH})?|exec id "{_ID}" for container ")(?P<id>{_ID})\b'
+_FIRST_ID = re.compile(rf"{_ID}\b")
+_OWN_WORDS = re.compile(
+    rf'[A-Za-z][A-Za-z ,_:-]{{2,79}}"?(?:{_SANDBOX_PATH}|{_BUNDLE_PATH})?|Generated exec id "{_ID}" for container "'
 )
+_MAX_WORDS = 320
+"""How far into a message its first id is looked for: the longest words, a path, and two ids."""
+_EXEC_WORDS = 'Generated exec id "'
 """An id that a host message of containerd or the shim names after nothing but its own words, or in a path of theirs."""
 _OF_SANDBOX = re.compile(rf'(?:[Ss]andbox(?:_id:)? ?"?|{_SANDBOX_PATH})\Z')
 
@@ -158,12 +161,15 @@ def from_words(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
     """
     found = Stated([], [])
     for row in rows:
-        match = _IN_WORDS.match(bodies[row] or "")
-        if match is not None:
-            before = match.string[: match.start("id")]
-            column = "sandbox_id" if _OF_SANDBOX.search(before) else "container_id"
-            found.rows.append(row)
-            found.identities.append({column: match["id"]})
+        body = bodies[row] or ""
+        match = _FIRST_ID.search(body, 0, _MAX_WORDS)
+        if match is not None and body.startswith(_EXEC_WORDS):
+            match = _FIRST_ID.search(body, match.end(), _MAX_WORDS)
+        if match is None or not _OWN_WORDS.fullmatch(body, 0, match.start()):
+            continue
+        column = "sandbox_id" if _OF_SANDBOX.search(body, 0, match.start()) else "container_id"
+        found.rows.append(row)
+        found.identities.append({column: match[0]})
     return found
 
 

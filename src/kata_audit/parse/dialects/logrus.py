@@ -36,7 +36,7 @@ _KATA_SOURCES = ("virtcontainers", "containerd-kata-shim-v2", "katautils", "cgro
 """Package families that the shim writes as `source`; records of early loggers carry no `name`."""
 
 
-_SANDBOX_KEYS = ("sandbox", "sandboxid", "podsandboxid", "sandbox_id")
+_ID_DIGITS = 64
 _CONTAINER_KEYS = ("container", "containerid", "container-id", "id", "name", "key", "path")
 """Where a container stands; all but the first three are containerd's, and hold other things too."""
 
@@ -87,16 +87,25 @@ def copy_keys(texts: Sequence[str], times: Sequence[str | None], components: Seq
     return keys
 
 
+def _container(record: dict[str, str]) -> str | None:
+    """Find the first container's id among the keys that may hold one; most values are too short to be looked at."""
+    for key in _CONTAINER_KEYS:
+        value = record.get(key)
+        if value is not None and len(value) >= _ID_DIGITS and (match := _CONTAINER.match(value)):
+            return match[1]
+    return None
+
+
 def _identities(fields: Sequence[dict[str, str]]) -> dict[str, list[Any]]:
     """Take the ids a record states; those of a form that no id has stay attributes."""
     sandboxes, containers = [], []
     for record in fields:
-        sandbox = next((record[key] for key in _SANDBOX_KEYS if record.get(key)), None)
-        if sandbox is None and record.get("name") == "kata-monitor":
-            sandbox = record.get("pod")
+        get = record.get
+        sandbox = get("sandbox") or get("sandboxid") or get("podsandboxid") or get("sandbox_id")
+        if sandbox is None and get("name") == "kata-monitor":
+            sandbox = get("pod")
         sandboxes.append(sandbox if sandbox and _IDENTIFIER.match(sandbox) else None)
-        matches = (_CONTAINER.match(record[key]) for key in _CONTAINER_KEYS if key in record)
-        containers.append(next((match[1] for match in matches if match is not None), None))
+        containers.append(_container(record))
     return {
         "sandbox_id": sandboxes,
         "container_id": containers,
