@@ -30,7 +30,7 @@ DERIVE_VERSION = "1"
 """Changes whenever the same evidence would give other derived columns; stands in each `cut` entry."""
 
 _MAX_DEPTH = 4
-_SLICE = 1024
+_SLICE = 512
 """Rows parsed at once: enough to share the cost of a wave, few enough to stay in the processor's caches."""
 _MARKER = re.compile(rb"\*masked:")
 
