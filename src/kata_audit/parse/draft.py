@@ -69,13 +69,12 @@ def strings(values: Sequence[Any], kind: Any = None) -> Any:
         return pa.array([None if value is None else clean(str(value)) for value in values], kind or pa.string())
 
 
-def _is_int64(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
-
-
 def integers(values: Sequence[Any], kind: Any = None) -> Any:
     """Make an Arrow column of whole numbers from digits; what is no number of at most 18 digits is null."""
-    cleaned = [value if isinstance(value, str) and _is_int64(value) else None for value in values]
+    cleaned = [
+        value if type(value) is str and len(value) <= 18 and value.isdigit() and value.isascii() else None
+        for value in values
+    ]
     return pa.array(cleaned, pa.string()).cast(kind or pa.int64())
 
 

@@ -29,6 +29,10 @@ _COMPONENT_OF_IDENTIFIER = {
 """Who writes under a SYSLOG_IDENTIFIER, where the record itself does not say."""
 
 
+_LAST_MICROSECOND = ((1 << 63) - 1) // 1000
+"""The last time that 64 bits of nanoseconds hold: in the year 2262."""
+
+
 class Texts(NamedTuple):
     """What the envelopes hold.
 
@@ -94,7 +98,7 @@ def _read_journal(
     broken = [row for row, entry in zip(rows, entries, strict=True) if entry is None]
     known: list[Mapping[str, Any]] = [entry or {} for entry in entries]
     draft.name_dialect([row for row, entry in zip(rows, entries, strict=True) if entry is not None], "journal")
-    draft.put("journal_time", rows, [_nanoseconds(entry.get("__REALTIME_TIMESTAMP")) for entry in known])
+    draft.put("journal_time", rows, _nanoseconds([entry.get("__REALTIME_TIMESTAMP") for entry in known]))
     draft.put("boot_id", rows, [entry.get("_BOOT_ID") for entry in known])
     draft.put("pid", rows, [entry.get("_PID") for entry in known])
     identifiers = [entry.get("SYSLOG_IDENTIFIER") for entry in known]
@@ -128,12 +132,14 @@ def _keep_broken(draft: Draft, rows: Sequence[int], frames: Mapping[int, bytes])
     draft.put("body", rows, [decode(frames[row]).rstrip("\n") for row in rows])
 
 
-def _nanoseconds(microseconds: Any) -> int | None:
-    """Turn journald's microseconds into nanoseconds; None where it is no number that a time can have."""
-    if not isinstance(microseconds, str) or not microseconds.isascii() or not microseconds.isdigit():
-        return None
-    value = int(microseconds[:20]) * 1000
-    return value if value < 1 << 63 else None
+def _nanoseconds(microseconds: Sequence[Any]) -> list[int | None]:
+    """Turn journald's microseconds into nanoseconds; None where one is no number that a time can have."""
+    return [
+        int(text) * 1000
+        if type(text) is str and len(text) <= 16 and text.isdigit() and text.isascii() and int(text) <= _LAST_MICROSECOND
+        else None
+        for text in microseconds
+    ]
 
 
 def _read_cri(draft: Draft, texts: Texts, rows: Sequence[int], frames: Sequence[bytes], evidence: EvidenceRows) -> None:
