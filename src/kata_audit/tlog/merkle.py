@@ -11,7 +11,6 @@ from kata_audit.errors import ConsistencyError, InclusionError
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
 _LEAF, _NODE = b"\x00", b"\x01"
-_SIZE_BYTES = 8
 
 ReadRange = Callable[[int, int], bytes]
 """Gives the root of leaves `[start, end)`, a perfect subtree whose start is a multiple of its size."""
@@ -42,25 +41,6 @@ class Frontier:
             rest >>= 1
         self._roots.append(leaf)
         self.size += 1
-
-    def to_bytes(self) -> bytes:
-        """Spell the frontier: the size as 8 bytes, big-endian, then the roots of its perfect subtrees, largest first."""
-        return self.size.to_bytes(_SIZE_BYTES, "big") + b"".join(self._roots)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Frontier":
-        """Read what `to_bytes()` spelled.
-
-        Raises:
-            ConsistencyError: The bytes are no frontier.
-        """
-        size = int.from_bytes(data[:_SIZE_BYTES], "big")
-        if len(data) != _SIZE_BYTES + size.bit_count() * HASH_BYTES:
-            raise ConsistencyError(f"{len(data)} bytes are no frontier of {size} leaves")
-        frontier = cls()
-        frontier.size = size
-        frontier._roots = [data[at : at + HASH_BYTES] for at in range(_SIZE_BYTES, len(data), HASH_BYTES)]
-        return frontier
 
     def root(self) -> bytes:
         """Return the root of what was added; `EMPTY_ROOT` of nothing."""

@@ -38,28 +38,6 @@ def test_one_root_however_it_is_made(size: int) -> None:
     assert frontier.root() == root_of(tree(size).read, 0, size) == recursive_root(LEAVES[:size])
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 600), st.integers(0, 600))
-def test_a_frontier_goes_on_from_its_bytes(first: int, more: int) -> None:
-    """A frontier that was put away and read back grows as if nothing had happened."""
-    kept = Frontier()
-    for leaf in LEAVES[:first]:
-        kept.append(leaf)
-    read = Frontier.from_bytes(kept.to_bytes())
-    for leaf in LEAVES[first : first + more]:
-        kept.append(leaf)
-        read.append(leaf)
-
-    assert (read.size, read.root(), read.to_bytes()) == (kept.size, kept.root(), kept.to_bytes())
-
-
-@pytest.mark.parametrize("bad", [b"", bytes(7), bytes(9), bytes(7) + b"\x01", bytes(7) + b"\x01" + bytes(31), bytes(40)])
-def test_other_bytes_are_no_frontier(bad: bytes) -> None:
-    """Bytes of a wrong length are refused."""
-    with pytest.raises(ConsistencyError):
-        Frontier.from_bytes(bad)
-
-
 def test_every_proof_of_every_small_tree_verifies() -> None:
     """All inclusion and consistency proofs up to 69 leaves verify."""
     for size in range(1, 70):
