@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kata_audit.cli.inputs import input_options, inputs_of
+from kata_audit.cli.inputs import Inputs, input_options
 from kata_audit.cli.options import configured, example, store_option
 from kata_audit.cli.output import json_lines, output_option, write_lines
 from kata_audit.cli.terminal import progress, show
@@ -20,15 +20,12 @@ if TYPE_CHECKING:
 @store_option
 @output_option(formats=("text", "json", "jsonl"))
 @example("ingest node.json", "ingest --transport console --node lab/worker-a console.log.gz", "ingest - < node.json")
-def command(
-    *, files: tuple[str, ...], transport: str | None, node: str | None, tenant: str | None, store: Path, form: str
-) -> None:
+def command(*, inputs: Inputs, store: Path, form: str) -> None:
     """Take files into the store.
 
     Without FILE, takes the files of the configuration, else stdin. A file that was taken before is recognised, and only
     what is new in it is taken. What was acknowledged survives any crash, and the same command goes on behind it.
     """
-    inputs = inputs_of(files, transport, node, tenant)
     rows = _take_all(inputs.places(from_configuration=True), store)
     if form == "text":
         write_lines(_sentence(row) for row in rows)

@@ -1,6 +1,7 @@
 """The inputs that `parse` and `ingest` read: files as named, each with what was declared of it."""
 
 import sys
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -20,6 +21,7 @@ class Inputs(NamedTuple):
 
     paths: tuple[str, ...]
     transport: Transport | None
+    dialect: str | None
     node: str | None
     tenant: str | None
 
@@ -39,19 +41,43 @@ class Inputs(NamedTuple):
         config = configured()
         node, tenant = self.node or config.node or default_node(), self.tenant or config.tenant
         listed = config.file if from_configuration and not self.paths else ()
-        places = [(str(one.path), Place(node, one.tenant or tenant, one.transport or self.transport)) for one in listed]
-        places += [(path, Place(node, tenant, self.transport)) for path in self.paths]
+        places = [
+            (str(one.path), Place(node, one.tenant or tenant, one.transport or self.transport, self.dialect))
+            for one in listed
+        ]
+        places += [(path, Place(node, tenant, self.transport, self.dialect)) for path in self.paths]
         if not places and sys.stdin.isatty():
             raise UsageError("No input was named.", hint="Name files, or `-` to read stdin.")
         missing_inputs(path for path, _ in places if path != STDIN)
-        return places or [(STDIN, Place(node, tenant, self.transport))]
+        return places or [(STDIN, Place(node, tenant, self.transport, self.dialect))]
 
 
 def input_options(function: Any) -> Any:
-    """Add FILE… and the options that declare them; the function gets `files`, `transport`, `node` and `tenant`."""
+    """Add FILE… and the options that declare them; the function gets them together as `inputs`, an `Inputs`."""
+
+    @wraps(function)
+    def with_inputs(
+        *,
+        files: tuple[str, ...],
+        transport: str | None,
+        dialect: str | None,
+        node: str | None,
+        tenant: str | None,
+        **rest: Any,
+    ) -> Any:
+        inputs = Inputs(files, Transport(transport) if transport else None, dialect, node, tenant)
+        return function(inputs=inputs, **rest)
+
     for decorate in (
         click.option("--tenant", help="Whose records they are."),
         click.option("--node", help="<cluster>/<node name> of the machine whose logs these are."),
+        click.option(
+            "--as",
+            "dialect",
+            callback=_known_dialect,
+            metavar="DIALECT",
+            help="Grammar of every line, where the lines do not tell it themselves: a dialect of the reference.",
+        ),
         click.option(
             "--transport",
             type=click.Choice([str(transport) for transport in Transport]),
@@ -59,10 +85,16 @@ def input_options(function: Any) -> Any:
         ),
         click.argument("files", nargs=-1, metavar="[FILE|-]…"),
     ):
-        function = decorate(function)
-    return function
+        with_inputs = decorate(with_inputs)
+    return with_inputs
 
 
-def inputs_of(files: tuple[str, ...], transport: str | None, node: str | None, tenant: str | None) -> Inputs:
-    """Read what `input_options` gave."""
-    return Inputs(files, Transport(transport) if transport else None, node, tenant)
+def _known_dialect(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Check the name of a dialect against those that are."""
+    if value is None:
+        return None
+    from kata_audit.parse.dialects.registry import DIALECTS
+
+    if value not in DIALECTS:
+        raise click.BadParameter(f"no dialect `{value}`; there are {', '.join(sorted(DIALECTS))}.", param=parameter)
+    return value

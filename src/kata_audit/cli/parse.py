@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kata_audit.cli.inputs import input_options, inputs_of
+from kata_audit.cli.inputs import Inputs, input_options
 from kata_audit.cli.options import columns_option, example
 from kata_audit.cli.output import FORMATS, csv_lines, json_lines, output_option, write_lines, write_rows
 from kata_audit.cli.terminal import show
@@ -27,10 +27,7 @@ _DEFAULT = click.core.ParameterSource.DEFAULT
 @example("parse node.json", "parse --stats node.json containerd.log", "parse -o text - < console.log")
 def command(
     *,
-    files: tuple[str, ...],
-    transport: str | None,
-    node: str | None,
-    tenant: str | None,
+    inputs: Inputs,
     columns: tuple[str, ...] | None,
     form: str,
     stats: bool,
@@ -40,7 +37,7 @@ def command(
     Reads FILEs, or stdin: plain, gzip or zstd; the journal as JSON or in export form, CRI logs, and bare lines of every
     component. A line that nobody understands is a record too. Nothing is stored, and no record has a number.
     """
-    places = inputs_of(files, transport, node, tenant).places()
+    places = inputs.places()
     if stats:
         _write_stats(
             _tallies(places), "text" if click.get_current_context().get_parameter_source("form") is _DEFAULT else form

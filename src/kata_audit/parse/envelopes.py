@@ -14,7 +14,7 @@ from kata_audit.parse.frames.journal_json import load_object
 from kata_audit.parse.texts import decode, journal_text
 from kata_audit.schema.record import Component, EvidenceRows, ParseStatus
 from kata_audit.schema.severity import SYSLOG_PRIORITY
-from kata_audit.schema.source import ORIGIN_OF, Origin, Transport, transport_of
+from kata_audit.schema.source import ORIGIN_OF, Origin, Transport, dialect_of, transport_of
 
 _COMPONENT_OF_IDENTIFIER = {
     "containerd": Component.CONTAINERD,
@@ -36,13 +36,15 @@ _LAST_MICROSECOND = ((1 << 63) - 1) // 1000
 class Texts(NamedTuple):
     """What the envelopes hold.
 
-    `rows`, `texts` and `guest` are aligned; `native_rows` and `native_entries` are records whose fields are the envelope's
-    own; `cgroups` and `command_lines` are by row of the draft, as journald had them from the kernel.
+    `rows`, `texts`, `guest` and `dialects` (what the position decides, if anything) are aligned; `native_rows` and
+    `native_entries` are records whose fields are the envelope's own; `cgroups` and `command_lines` are by row of the draft,
+    as journald had them from the kernel.
     """
 
     rows: list[int]
     texts: list[str]
     guest: list[bool]
+    dialects: list[str | None]
     native_rows: list[int]
     native_entries: list[Mapping[str, Any]]
     cgroups: list[Any]
@@ -60,10 +62,11 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
     Returns:
         The texts inside, for the next wave.
     """
-    texts = Texts([], [], [], [], [], [None] * draft.count, [None] * draft.count)
+    texts = Texts([], [], [], [], [], [], [None] * draft.count, [None] * draft.count)
     by_transport: dict[Transport, list[int]] = {}
     receivers = evidence.column("receiver").to_pylist()
     transports = {receiver: transport_of(receiver) for receiver in set(receivers)}
+    dialects = {receiver: dialect_of(receiver) for receiver in transports}
     for row, (receiver, raw) in enumerate(zip(receivers, raws, strict=True)):
         if raw is None:
             draft.column("parse_status")[row] = ParseStatus.FRAGMENT
@@ -83,6 +86,7 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
             texts.rows.extend(rows)
             texts.texts.extend([decode(frame).removesuffix("\n") for frame in frames])
             texts.guest.extend([guest] * len(rows))
+            texts.dialects.extend(dialects[receivers[row]] for row in rows)
     return texts
 
 
@@ -120,6 +124,7 @@ def _read_journal(
             texts.rows.append(row)
             texts.texts.append(text)
             texts.guest.append(False)
+            texts.dialects.append(None)
     _keep_broken(draft, broken, dict(zip(rows, frames, strict=True)))
     lost = set(broken)
     silent = [row for row, entry in zip(rows, known, strict=True) if entry.get("MESSAGE") is None and row not in lost]
@@ -166,6 +171,7 @@ def _read_cri(draft: Draft, texts: Texts, rows: Sequence[int], frames: Sequence[
         texts.rows.append(row)
         texts.texts.append(decode(text))
         texts.guest.append(True)
+        texts.dialects.append(None)
     whole = [row for row, line in zip(rows, lines, strict=True) if line is not None]
     draft.name_dialect(whole, "cri")
     broken = [row for row, line in zip(rows, lines, strict=True) if line is None]

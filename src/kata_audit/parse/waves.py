@@ -37,14 +37,20 @@ _MARKER = re.compile(rb"\*masked:")
 
 @dataclass(frozen=True, slots=True)
 class _Wave:
-    """Texts of one wave: their rows in the draft, and whether a guest wrote each."""
+    """Texts of one wave: their rows in the draft, whether a guest wrote each, and the dialect that its position decides."""
 
     rows: list[int]
     texts: list[str]
     guest: list[bool]
+    dialects: list[str | None]
 
     def __add__(self, other: "_Wave") -> "_Wave":
-        return _Wave(self.rows + other.rows, self.texts + other.texts, self.guest + other.guest)
+        return _Wave(
+            self.rows + other.rows, self.texts + other.texts, self.guest + other.guest, self.dialects + other.dialects
+        )
+
+
+_NOTHING = _Wave([], [], [], [])
 
 
 def parse(evidence: EvidenceRows) -> RecordRows:
@@ -76,7 +82,8 @@ def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces) -> Any:
             raws[row - start] = pieces.raws[row]
             draft.column("frame_group")[row - start] = pieces.groups[row]
     texts = read_envelopes(draft, evidence, raws)
-    wave = _native_wave(draft, texts) + _text_wave(draft, _Wave(texts.rows, texts.texts, texts.guest), first=True)
+    outermost = _Wave(texts.rows, texts.texts, texts.guest, texts.dialects)
+    wave = _native_wave(draft, texts) + _text_wave(draft, outermost, first=True)
     for _ in range(_MAX_DEPTH - 1):
         if not wave.rows:
             break
@@ -89,7 +96,7 @@ def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces) -> Any:
 def _native_wave(draft: Draft, texts: Texts) -> _Wave:
     """Read what runtime-rs wrote to the journal itself."""
     if not texts.native_rows:
-        return _Wave([], [], [])
+        return _NOTHING
     scan, guest = journal_native.scan(texts.native_entries)
     _scatter(draft, journal_native.NAME, texts.native_rows, scan, [False] * len(guest))
     draft.put("origin", texts.native_rows, [Origin.GUEST if is_guest else None for is_guest in guest])
@@ -98,10 +105,10 @@ def _native_wave(draft: Draft, texts: Texts) -> _Wave:
 
 def _text_wave(draft: Draft, wave: _Wave, *, first: bool) -> _Wave:
     """Route a wave's texts to their dialects; give back what they relay."""
-    out = _Wave([], [], [])
+    out = _NOTHING
     if not first:
         draft.put("origin", wave.rows, [Origin.GUEST if is_guest else None for is_guest in wave.guest])
-    for name, positions in route(wave.texts).items():
+    for name, positions in route(wave.texts, wave.dialects if any(wave.dialects) else None).items():
         rows = [wave.rows[position] for position in positions]
         texts = [wave.texts[position] for position in positions]
         guest = [wave.guest[position] for position in positions]
@@ -116,14 +123,27 @@ def _text_wave(draft: Draft, wave: _Wave, *, first: bool) -> _Wave:
 
 
 def _inner_wave(rows: Sequence[int], scan: Scan) -> _Wave:
-    if scan.inner is None:
-        return _Wave([], [], [])
-    return _Wave([rows[position] for position in scan.inner.rows], scan.inner.texts, scan.inner.guest)
+    inner = scan.inner
+    if inner is None:
+        return _NOTHING
+    dialects = inner.dialects or [None] * len(inner.rows)
+    return _Wave([rows[position] for position in inner.rows], inner.texts, inner.guest, dialects)
 
 
 _NAMING_COMPONENTS = (Component.CONTAINERD, Component.RUNTIME_GO, None)
 """Whose messages name ids in words of their own; None is a host file whose program nothing tells."""
-_IDENTITY_OF_TEXT = ("sandbox_id", "container_id", "identity_basis", "copy_key")
+_IDENTITY_OF_TEXT = ("sandbox_id", "container_id", "identity_basis", "copy_key", "fold_key")
+_GUEST_COMPONENTS = frozenset(
+    {
+        Component.AGENT,
+        Component.GUEST_KERNEL,
+        Component.GUEST_SYSTEMD,
+        Component.GUEST_COMPONENTS,
+        Component.CLOUD_HYPERVISOR,
+    }
+)
+"""What a text at a guest's position may be of. Cloud Hypervisor shares the guest's console under the Go shim, where its
+lines cannot be told from forged ones: they are claims like all the rest. Every other name would be a host's."""
 
 
 def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> None:
@@ -133,6 +153,8 @@ def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Se
     for column, values in scan.columns.items():
         if column == "time":
             _put_times(draft, rows, values, guest)
+        elif some_guest and column == "component":
+            draft.put(column, rows, _no_host_names(values, guest))
         elif some_guest and column in _IDENTITY_OF_TEXT:
             draft.put(column, rows, [None if is_guest else value for value, is_guest in zip(values, guest, strict=True)])
         else:
@@ -145,6 +167,14 @@ def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Se
     for row, stated in zip(rows, scan.attributes, strict=True):
         before = attributes[row]
         attributes[row] = {**before, **stated} if before else stated
+
+
+def _no_host_names(components: Sequence[Any], guest: Sequence[bool]) -> list[Any]:
+    """Give texts of guests no component that only a host has."""
+    return [
+        Component.OTHER if is_guest and component is not None and component not in _GUEST_COMPONENTS else component
+        for component, is_guest in zip(components, guest, strict=True)
+    ]
 
 
 def _drop_relay_pids(draft: Draft, rows: Sequence[int], scan: Scan) -> None:

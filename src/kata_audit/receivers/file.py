@@ -34,11 +34,12 @@ _CHECK = "Check that the file is whole, then run the same command again."
 
 
 class Place(NamedTuple):
-    """What the configuration says of an input: its node, its tenant, and the transport where it is declared."""
+    """What the configuration says of an input: its node, its tenant, and transport and dialect where they are declared."""
 
     node: str
     tenant: str
     transport: Transport | None
+    dialect: str | None = None
 
 
 def _open_bytes(path: str) -> IO[bytes]:
@@ -91,7 +92,7 @@ class FileReceiver:
         self._head = self._read(_HEAD_BYTES)
         transport = place.transport or sniff_transport(self._head)
         name = "stdin" if path == STDIN else "file"
-        self.source = Source(name, place.node, place.tenant, transport)
+        self.source = Source(name, place.node, place.tenant, transport, place.dialect)
         self.declared = place.transport is not None
         self.stream = self._stream(key)
 

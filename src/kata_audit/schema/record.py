@@ -53,11 +53,13 @@ class Component(StrEnum):
     RUNTIME_RS = "runtime-rs"
     AGENT = "agent"
     GUEST_KERNEL = "guest-kernel"
+    GUEST_SYSTEMD = "guest-systemd"
     QEMU = "qemu"
     CLOUD_HYPERVISOR = "cloud-hypervisor"
     FIRECRACKER = "firecracker"
     DRAGONBALL = "dragonball"
     STRATOVIRT = "stratovirt"
+    OPENVMM = "openvmm"
     VIRTIOFSD = "virtiofsd"
     NYDUSD = "nydusd"
     GUEST_COMPONENTS = "guest-components"
@@ -68,6 +70,7 @@ class Component(StrEnum):
     KATA_MONITOR = "kata-monitor"
     KATA_CTL = "kata-ctl"
     KATA_DEPLOY = "kata-deploy"
+    TRACE_FORWARDER = "trace-forwarder"
     JOURNALD = "journald"
     HOST_KERNEL = "host-kernel"
     AUDITD = "auditd"
@@ -157,9 +160,10 @@ DERIVED = (
         "derived",
         "Exec id as stated. Host and agent use different ones for the same exec.",
     ),
-    Column("actor", pa.string(), "derived", "Who asked for it, for audit events."),
-    Column("actor_source", _WORD, "derived", "Where `actor` comes from."),
-    Column("action", _WORD, "derived", "What was done, for audit events."),
+    Column("actor", pa.string(), "derived", "Who asked for it, for audit events; `unknown` where no source tells."),
+    Column("actor_source", _WORD, "derived", "Where `actor` comes from: api-audit, host, or none."),
+    Column("actor_confidence", _WORD, "derived", "How sure it is: stated, certain, likely, possible or none."),
+    Column("action", _WORD, "derived", "What was done, for audit events: a word of the list below."),
     Column("object", pa.string(), "derived", "To what, for audit events."),
     Column("outcome", _WORD, "derived", "success, failure, denied or unknown, for audit events."),
     Column(
@@ -172,6 +176,12 @@ DERIVED = (
     Column("parse_status", _WORD, "derived", "parsed, envelope, plain, malformed or fragment."),
     Column("frame_group", pa.string(), "derived", "Equal for the pieces of one longer line."),
     Column("copy_key", pa.uint64(), "derived", "Equal for the copies of one record; counts use distinct keys."),
+    Column(
+        "fold_key",
+        pa.uint64(),
+        "derived",
+        "Equal for records that tell of one event: stages of an API request, relays of one exit. A story folds them.",
+    ),
     Column("mask_count", pa.uint32(), "derived", "How many secrets were masked in it."),
     Column(
         "class",

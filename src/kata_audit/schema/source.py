@@ -43,6 +43,8 @@ ORIGIN_OF: dict[Transport, Origin] = {
 }
 """The origin of a transport's outermost text: structural, as ADR 0006 decides."""
 
+_TRANSPORTS = frozenset(Transport)
+
 OWN_RECEIVER = "kata-audit"
 """What we say ourselves arrives under `kata-audit:<kind>`, a name no sender can set."""
 
@@ -50,18 +52,21 @@ OWN_RECEIVER = "kata-audit"
 class Source(NamedTuple):
     """One receiver's declaration of what it reads.
 
-    `name` is the receiver's kind (`file`, `stdin`); `node` is `<cluster>/<node name>`; `tenant` comes from configuration.
+    `name` is the receiver's kind (`file`, `stdin`); `node` is `<cluster>/<node name>`; `tenant` comes from configuration;
+    `dialect` is the one declared for all its lines, None where each line tells its own.
     """
 
     name: str
     node: str
     tenant: str
     transport: Transport
+    dialect: str | None = None
 
     @property
     def receiver(self) -> str:
-        """The name that enters the leaf: `<name>:<transport>`."""
-        return f"{self.name}:{self.transport}"
+        """The name that enters the leaf: `<name>:<transport>`, and `:<dialect>` where one is declared."""
+        declared = f"{self.name}:{self.transport}"
+        return declared if self.dialect is None else f"{declared}:{self.dialect}"
 
 
 def transport_of(receiver: str) -> Transport:
@@ -71,8 +76,23 @@ def transport_of(receiver: str) -> Transport:
         >>> transport_of("file:journal-json")
         <Transport.JOURNAL_JSON: 'journal-json'>
     """
-    tail = receiver.rpartition(":")[2]
-    return Transport(tail) if tail in set(Transport) else Transport.BARE
+    return _declared(receiver)[0]
+
+
+def dialect_of(receiver: str) -> str | None:
+    """Read the declared dialect back from a receiver's name; None where each line tells its own.
+
+    Example:
+        >>> dialect_of("file:host-file:qemu")
+        'qemu'
+    """
+    return _declared(receiver)[1]
+
+
+def _declared(receiver: str) -> tuple[Transport, str | None]:
+    _, _, declared = receiver.partition(":")
+    transport, _, dialect = declared.partition(":")
+    return (Transport(transport), dialect or None) if transport in _TRANSPORTS else (Transport.BARE, None)
 
 
 class Chunk(NamedTuple):

@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 
 
 class Inner(NamedTuple):
-    """Text that records relay: which of them, their texts, and whether the position that held them is the guest's."""
+    """Text that records relay: which of them, their texts, and whether the position that held them is the guest's.
+
+    `dialects` names, for each text, the dialect that the position itself decides; None leaves it to the signatures.
+    """
 
     rows: list[int]
     texts: list[str]
     guest: list[bool]
+    dialects: list[str | None] | None = None
 
 
 class Scan(NamedTuple):
@@ -27,13 +31,34 @@ class Scan(NamedTuple):
     inner: Inner | None
 
 
+class About(NamedTuple):
+    """What a person is told of a dialect; its page in the reference is made of this.
+
+    Args:
+        producer: Which programs write it, and where it lands.
+        versions: Of which versions the grammar holds, and how that is known.
+        examples: Lines as they were written; the page shows what becomes of them.
+        holes: What it cannot tell, one sentence each.
+        source: Where the grammar is from.
+    """
+
+    producer: str
+    versions: str
+    examples: tuple[str, ...]
+    holes: tuple[str, ...]
+    source: str
+
+
 class Dialect(NamedTuple):
     """One producer grammar.
 
-    `signature` is a regular expression (no groups) that a text of this dialect begins with; `scan` gets the texts and, for
-    each, whether a guest wrote it.
+    `signature` is a regular expression (no groups) that a text of this dialect begins with, and that only a text of it
+    does; None leaves it to positions that name the dialect. `starts` is the characters that such a text may begin with,
+    so that few signatures are tried. `scan` gets the texts and, for each, whether a guest wrote it.
     """
 
     name: str
-    signature: str
+    signature: str | None
+    starts: str
     scan: Callable[[Sequence[str], Sequence[bool]], Scan]
+    about: About

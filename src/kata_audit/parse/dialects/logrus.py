@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-from kata_audit.parse.dialects.base import Dialect, Inner, Scan
+from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan
 from kata_audit.parse.texts import unquote_go
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import LOGRUS
@@ -149,4 +149,21 @@ def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
     return Scan(columns, attributes, malformed, inner)
 
 
-DIALECT = Dialect("logrus", r'time="', scan)
+ABOUT = About(
+    producer="The Go shim (in containerd's stream and, a second time, through syslog), kata-runtime, kata-monitor,"
+    " containerd and CRI-O on stderr.",
+    versions="Kata 1.x to 4.1 with the Go runtime, containerd 1.6 to 2.4; captures of Kata 4.1.0 and containerd 2.4.2.",
+    examples=(
+        (
+            'time="2026-11-23T06:06:45.548138013Z" level=info msg="Sandbox is started" name=containerd-shim-v2 pid=270'
+            " sandbox=b06c14f9467f8952a0ebe6f2bfdf106d0af701abc7031f950dc6c10ce6fad98f source=virtcontainers"
+            " subsystem=sandbox"
+        ),
+    ),
+    holes=(
+        "Records of some early loggers name no program; then the envelope tells, or nobody.",
+        "Of a key that comes twice the first value is kept.",
+    ),
+    source="sirupsen/logrus `TextFormatter`; captures.",
+)
+DIALECT = Dialect("logrus", r'time="', "t", scan, ABOUT)

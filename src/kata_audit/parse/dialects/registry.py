@@ -1,29 +1,55 @@
-"""The dialects by name, and the one combined signature that routes a text to its dialect.
+"""The dialects by name, and the signatures that route a text to its dialect.
 
-A text that no signature claims is plain: it stands in `body` as it is.
+A position that names its dialect decides; else the first character chooses the signatures that are tried. A text that no
+signature claims is plain: it stands in `body` as it is.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kata_audit.parse.dialects import logrus, slog_json
 from kata_audit.parse.dialects.base import Dialect
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (logrus.DIALECT, slog_json.DIALECT)}
 
-_BY_GROUP = dict(enumerate(DIALECTS, start=1))
-_SIGNATURE = re.compile("|".join(f"({dialect.signature})" for dialect in DIALECTS.values()))
+
+class _Signatures:
+    """The signatures of the dialects that a first character allows, as one expression."""
+
+    def __init__(self, dialects: Sequence[Dialect]) -> None:
+        self._names = [dialect.name for dialect in dialects]
+        self._match = re.compile("|".join(f"({dialect.signature})" for dialect in dialects)).match
+
+    def name_of(self, text: str) -> str | None:
+        found = self._match(text)
+        return self._names[found.lastindex - 1] if found is not None and found.lastindex is not None else None
 
 
-def route(texts: Sequence[str]) -> dict[str | None, list[int]]:
+def _by_start() -> Mapping[str, _Signatures]:
+    starts = sorted({start for dialect in DIALECTS.values() for start in dialect.starts})
+    signed = [dialect for dialect in DIALECTS.values() if dialect.signature is not None]
+    return {start: _Signatures([dialect for dialect in signed if start in dialect.starts]) for start in starts}
+
+
+_BY_START = _by_start()
+
+
+def route(texts: Sequence[str], stated: Sequence[str | None] | None = None) -> dict[str | None, list[int]]:
     """Sort texts by dialect.
+
+    Args:
+        texts: What to sort.
+        stated: The dialect that each text's position decides, None where it decides none.
 
     Returns:
         Positions of the texts by the name of their dialect, in order; under None those that have none.
     """
     routes: dict[str | None, list[int]] = {}
+    by_start = _BY_START
     for position, text in enumerate(texts):
-        match = _SIGNATURE.match(text)
-        name = _BY_GROUP[match.lastindex] if match is not None and match.lastindex is not None else None
+        name = stated[position] if stated is not None else None
+        if name is None:
+            signatures = by_start.get(text[:1])
+            name = None if signatures is None else signatures.name_of(text)
         routes.setdefault(name, []).append(position)
     return routes

@@ -10,7 +10,7 @@ Source: Kata `src/libs/logging`; captures of 4.1.0.
 from collections.abc import Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import Dialect, Inner, Scan
+from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan
 from kata_audit.parse.frames.journal_json import load_once_named
 from kata_audit.parse.texts import journal_text
 from kata_audit.schema.record import Component
@@ -76,4 +76,21 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     return Scan(columns, records, malformed, inner)
 
 
-DIALECT = Dialect("slog-json", r"\{", scan)
+ABOUT = About(
+    producer="kata-agent on the guest's console or log port; runtime-rs up to 3.19 in containerd's stream; kata-ctl with"
+    " `--json-logging` and kata-trace-forwarder on stderr.",
+    versions="Kata 2.0 to 4.1; real captures of 4.1.0.",
+    examples=(
+        (
+            r'{"msg":"rpc call from shim to agent: \"exec_process\"","level":"INFO","ts":"2026-11-23T06:07:28.903288304Z",'
+            r'"name":"kata-agent","source":"agent","subsystem":"rpc","version":"0.1.0","pid":"46"}'
+        ),
+    ),
+    holes=(
+        "No line names its sandbox: it follows from what relayed it.",
+        "A guest can write any such line; it stays a claim.",
+        "An object that says one key twice is malformed, for two readers could read it differently.",
+    ),
+    source="Kata `src/libs/logging`; captures of 4.1.0.",
+)
+DIALECT = Dialect("slog-json", r'\{(?=[\s\S]*?"msg")', "{", scan, ABOUT)
