@@ -1,0 +1,29 @@
+"""Installed trees of Kata 2.4 to 4.1 are read as the real loaders read them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import corpus_directory
+from tests.unit.node.trees import KEYS
+
+from kata_audit.node.layout import described, read_layout
+from kata_audit.node.tree import open_tree
+
+CORPUS = corpus_directory()
+TREES = sorted(path.name.removesuffix(".tar.gz") for path in (CORPUS / "layouts").glob("*.tar.gz")) if CORPUS else ["absent"]
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", TREES)
+def test_every_handler_comes_out_as_the_loader_of_that_release_has_it(corpus: Path, name: str) -> None:
+    expected = json.loads((corpus / "layouts" / f"{name}.expected.json").read_text())["handlers"]
+    found = [described(one) for one in read_layout(open_tree(corpus / "layouts" / f"{name}.tar.gz"), KEYS).classes]
+
+    assert [_comparable(one) for one in found] == [_comparable(one) for one in expected]
+
+
+def _comparable(handler: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is said for a person: who named the file, and on which line a value stands."""
+    return {name: value for name, value in handler.items() if name not in {"config_by", "lines"}}

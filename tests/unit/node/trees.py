@@ -1,0 +1,64 @@
+"""Trees of nodes for tests: small installations made by hand, as folders."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kata_audit.node.keys import Keys, load_keys
+from kata_audit.node.layout import Layout, read_layout
+from kata_audit.node.tree import FolderTree
+
+KEYS: Keys = load_keys((Path(__file__).parents[3] / "src/kata_audit/node/keys.toml").read_bytes())
+DEFAULTS = "opt/kata/share/defaults/kata-containers"
+QEMU = "[hypervisor.qemu]\npath = '/opt/kata/bin/qemu-system-x86_64'\nkernel_params = ''\n[agent.kata]\n[runtime]\n"
+
+
+def containerd(*handlers: tuple[str, str, str], plugin: str = "io.containerd.cri.v1.runtime") -> str:
+    """Spell containerd's handlers: name, path of the shim ("" for none), configuration file ("" for none)."""
+    parts = ["version = 3"]
+    for name, binary, config in handlers:
+        table = f'plugins."{plugin}".containerd.runtimes.{name}'
+        parts.append(f'[{table}]\nruntime_type = "io.containerd.{name}.v2"\npod_annotations = ["io.katacontainers.*"]')
+        parts += [f'runtime_path = "{binary}"'] if binary else []
+        parts += [f'[{table}.options]\nConfigPath = "{config}"'] if config else []
+    return "\n".join(parts) + "\n"
+
+
+def plant(root: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Write files below a root; `-> target` as content makes a link."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str) and content.startswith("-> "):
+            path.symlink_to(content[3:])
+        else:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def read(root: Path) -> Layout:
+    """Read a node's layout."""
+    return read_layout(FolderTree(root), KEYS)
+
+
+def modern(root: Path, files: Mapping[str, str | bytes] = {}, *, version: str = "3.27.0") -> Layout:
+    """Read a node with one Go and one Rust class on QEMU, each in a directory of its own, and more files."""
+    go, rust = f"{DEFAULTS}/runtimes/qemu", f"{DEFAULTS}/runtime-rs/runtimes/qemu-runtime-rs"
+    handlers = containerd(
+        ("kata-qemu", "/opt/kata/bin/containerd-shim-kata-v2", f"/{go}/configuration-qemu.toml"),
+        (
+            "kata-qemu-runtime-rs",
+            "/opt/kata/runtime-rs/bin/containerd-shim-kata-v2",
+            f"/{rust}/configuration-qemu-runtime-rs.toml",
+        ),
+    )
+    base = {
+        "opt/kata/VERSION": version,
+        "etc/containerd/config.toml": handlers,
+        f"{go}/configuration-qemu.toml": QEMU,
+        f"{rust}/configuration-qemu-runtime-rs.toml": QEMU,
+    }
+    return read(plant(root, {**base, **files}))
+
+
+GO_DROP_INS = f"{DEFAULTS}/runtimes/qemu/config.d"
+RUST_DROP_INS = f"{DEFAULTS}/runtime-rs/runtimes/qemu-runtime-rs/config.d"
