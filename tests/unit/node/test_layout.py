@@ -6,11 +6,16 @@ import pytest
 from tests.unit.node.trees import DEFAULTS, GO_DROP_INS, QEMU, RUST_DROP_INS, containerd, modern, plant, read
 
 from kata_audit.node.keys import Release
-from kata_audit.node.layout import described
+from kata_audit.node.layout import Layout, RuntimeClass, described
 
 
-def by_name(layout):
+def by_name(layout: Layout) -> dict[str, RuntimeClass]:
     return {one.handler.name: one for one in layout.classes}
+
+
+def error_of(one: RuntimeClass) -> str | None:
+    assert one.merged is not None
+    return one.merged.error
 
 
 def test_a_drop_in_decides_over_the_base_and_the_later_one_over_the_earlier(tmp_path: Path) -> None:
@@ -47,7 +52,7 @@ def test_each_runtime_refuses_what_it_really_refuses(tmp_path: Path, text: str, 
     classes = by_name(modern(tmp_path, files, version="3.29.0"))
 
     for name, why in (("kata-qemu", go), ("kata-qemu-runtime-rs", rust)):
-        error = classes[name].merged.error
+        error = error_of(classes[name])
         assert (error is None) if why is None else (error is not None and error.endswith(why)), (name, error)
 
 
@@ -66,14 +71,14 @@ def test_a_link_in_the_drop_in_directory_is_followed_by_go_and_refused_by_rust(t
     classes = by_name(modern(tmp_path, files))
 
     assert classes["kata-qemu"].effective["runtime.enable_debug"].value is True
-    assert classes["kata-qemu-runtime-rs"].merged.error == f"{RUST_DROP_INS}/50.toml: symbolic link refused"
+    assert error_of(classes["kata-qemu-runtime-rs"]) == f"{RUST_DROP_INS}/50.toml: symbolic link refused"
 
 
 def test_a_directory_or_a_file_in_place_of_the_drop_ins_stops_the_class(tmp_path: Path) -> None:
     classes = by_name(modern(tmp_path, {f"{GO_DROP_INS}/50.toml/inner": "", RUST_DROP_INS: "no directory"}))
 
-    assert classes["kata-qemu"].merged.error == f"{GO_DROP_INS}/50.toml: is a directory"
-    assert classes["kata-qemu-runtime-rs"].merged.error == f"{RUST_DROP_INS}: is no directory"
+    assert error_of(classes["kata-qemu"]) == f"{GO_DROP_INS}/50.toml: is a directory"
+    assert error_of(classes["kata-qemu-runtime-rs"]) == f"{RUST_DROP_INS}: is no directory"
 
 
 def test_a_base_file_that_is_a_link_out_of_the_tree_is_not_read(tmp_path: Path) -> None:
@@ -229,7 +234,9 @@ def test_a_file_of_the_engine_that_is_no_toml_is_said(tmp_path: Path) -> None:
         ({"opt/kata/VERSION": "3.14.0\n"}, Release(3, 14)),
     ],
 )
-def test_the_release_is_the_oldest_that_fits_what_is_laid_out(tmp_path: Path, files, release: Release) -> None:
+def test_the_release_is_the_oldest_that_fits_what_is_laid_out(
+    tmp_path: Path, files: dict[str, str | bytes], release: Release
+) -> None:
     handlers = containerd(("kata-qemu", "/opt/kata/bin/containerd-shim-kata-v2", f"/{DEFAULTS}/configuration-qemu.toml"))
     base = {"etc/containerd/config.toml": handlers, f"{DEFAULTS}/configuration-qemu.toml": QEMU}
 

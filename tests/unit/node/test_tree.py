@@ -8,13 +8,13 @@ import pytest
 from tests.unit.node.trees import plant
 
 from kata_audit.errors import InputMissingError
-from kata_audit.node.tree import ArchiveTree, FolderTree, Kind, UnreadableError, open_tree, read, resolve
+from kata_audit.node.tree import ArchiveTree, FolderTree, Kind, Tree, UnreadableError, open_tree, read, resolve
 
 FILES = {"etc/a": "alpha", "etc/deep/b": "-> ../a", "lib": "-> /etc", "up": "-> ../../etc/a", "gone": "-> nowhere"}
 
 
 @pytest.fixture(params=["folder", "archive"])
-def tree(request, tmp_path: Path):
+def tree(request: pytest.FixtureRequest, tmp_path: Path) -> Tree:
     root = plant(tmp_path / "root", FILES)
     if request.param == "folder":
         return FolderTree(root)
@@ -24,12 +24,12 @@ def tree(request, tmp_path: Path):
     return open_tree(packed)
 
 
-def test_paths_are_followed_as_that_node_would(tree) -> None:
+def test_paths_are_followed_as_that_node_would(tree: Tree) -> None:
     for path in ("etc/a", "/etc/a", "etc/deep/b", "lib/deep/b", "up", "../../etc/./a"):
         assert read(tree, path) == b"alpha", path
 
 
-def test_what_is_not_there_says_so(tree) -> None:
+def test_what_is_not_there_says_so(tree: Tree) -> None:
     for path, kind in (
         ("gone", Kind.MISSING),
         ("etc/a/under", Kind.MISSING),
