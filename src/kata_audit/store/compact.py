@@ -1,11 +1,13 @@
 """Merge small segments of one stream into larger ones; no proof changes, because batches are what the log commits to.
 
 Order of every act: write the output, read it back and recompute each root, entry, checkpoint, then delete the inputs. The
-inputs stand sorted alike, so they are merged as streams: a slice of each is held, and nothing else.
+inputs stand sorted alike, so they are merged as streams: their sort columns and one row group are held, and a page of each
+column of each.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,14 +21,14 @@ from kata_audit.store.durable import Disk
 from kata_audit.store.layout import Layout, segment_name
 from kata_audit.store.live import Live, LiveFile
 from kata_audit.store.segment import (
-    GROUP_BYTES,
-    GROUP_ROWS,
     SEGMENT_SCHEMA,
+    SORT_COLUMNS,
     Head,
     Mark,
     check_segment,
     group_counts,
     read_head,
+    shorten,
     sort_order,
     write_groups,
 )
@@ -38,7 +40,7 @@ MAX_OUTPUT_BYTES = 12 << 20
 _SMALLEST_TIER_BYTES = 64 << 10
 _SLICE_ROWS = 512
 _SLICE_BYTES = 4 << 20
-_READ_BYTES = 64 << 10
+_READ_BYTES = 16 << 10
 
 
 class Plan(NamedTuple):
@@ -116,79 +118,79 @@ def merge(disk: Disk, layout: Layout, live: Live, plan: Plan) -> Merged:
     head = Head(heads[0].stream, heads[0].tenant, heads[0].retention_class, tuple(batches))
     numbers = tuple(batch.n for batch in batches)
     name = segment_name(head.stream, numbers[0], numbers[-1], os.urandom(4).hex())
-    mark = write_groups(disk, layout.segment(name), head, _groups_of(_merged(paths)))
+    mark = write_groups(disk, layout.segment(name), head, _merged(paths))
     check_segment(layout.segment(name), mark, {n: live.batches[n].root for n in numbers})
     return Merged(tuple(file.name for file in plan.inputs), name, mark, numbers)
 
 
-def _slices(path: Path) -> Iterator[Any]:
-    """Read a segment in slices, its word columns as plain text: their dictionaries differ from file to file."""
-    with pq.ParquetFile(path, page_checksum_verification=True, buffer_size=_READ_BYTES) as file:
-        if file.schema_arrow.names != SEGMENT_SCHEMA.names:
-            raise StoreError("A segment has other columns than this version merges.", where=str(path))
-        for number in range(file.num_row_groups):
-            group = file.metadata.row_group(number)
-            count = min(_SLICE_ROWS, max(1, group.num_rows * _SLICE_BYTES // group.total_byte_size))
-            for rows in file.iter_batches(batch_size=count, row_groups=[number]):
-                yield pa.Table.from_batches([rows]).cast(_PLAIN_SCHEMA)
-
-
-def _plain(field: Any) -> Any:
-    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-
-
-_PLAIN_SCHEMA = pa.schema([_plain(field) for field in SEGMENT_SCHEMA])
-
-
 def _merged(paths: Sequence[Path]) -> Iterator[Any]:
-    """Give the rows of sorted segments in one order, a stretch at a time.
+    """Give the rows of sorted segments in one order, a row group at a time.
 
-    Of each segment one slice is held. What is sorted up to the first slice's end that is reached cannot be overtaken by
-    anything still unread, and goes out.
+    The order is worked out from the sort columns alone, which are few bytes a record. Then each segment is read once, as a
+    stream: whatever a group takes of it follows on what the group before took.
     """
-    sources = [_slices(path) for path in paths]
-    held: list[Any] = [next(source, None) for source in sources]
-    while any(rows is not None for rows in held):
-        parts, ends, total = [], [], 0
-        for rows in held:
-            if rows is not None:
-                parts.append(rows)
-                total += len(rows)
-            ends.append(total)
-        together = pa.concat_tables(parts)
-        order = sort_order(together)
-        rank = pc.sort_indices(order)
-        lasts = [rank[end - 1].as_py() for rows, end in zip(held, ends, strict=True) if rows is not None]
-        boundary = min(lasts)
-        yield together.take(order.slice(0, boundary + 1))
-        stays = pc.greater(rank, boundary)
-        begin = 0
-        for number, (rows, end) in enumerate(zip(held, ends, strict=True)):
-            if rows is not None:
-                rest = rows.filter(stays.slice(begin, end - begin))
-                held[number] = rest if len(rest) else next(sources[number], None)
-            begin = end
+    with ExitStack() as opened:
+        files = [opened.enter_context(_opened(path)) for path in paths]
+        sizes = [file.metadata.num_rows for file in files]
+        owners = pa.concat_arrays([pa.repeat(pa.scalar(number, pa.int8()), size) for number, size in enumerate(sizes)])
+        order = sort_order(pa.concat_tables([_keys(file) for file in files]))
+        owner = owners.take(order)
+        weights = pa.concat_arrays([_weights(file) for file in files]).take(order)
+        streams = [_Stream(file) for file in files]
+        start = 0
+        for count in group_counts(weights):
+            wanted = order.slice(start, count)
+            taken = {one["values"]: one["counts"] for one in pc.value_counts(owner.slice(start, count)).to_pylist()}
+            start += count
+            parts = [part for number in sorted(taken) for part in streams[number].take(taken[number])]
+            together = pa.concat_tables(parts).unify_dictionaries()
+            # Ranks within the group: rows of a segment stand in its order, and segments in theirs, as in `wanted` sorted.
+            yield _group(together.take(pc.sort_indices(pc.sort_indices(wanted))))
 
 
-def _groups_of(stretches: Iterator[Any]) -> Iterator[Any]:
-    """Cut sorted stretches into row groups of a segment."""
-    waiting: list[Any] = []
-    rows = size = 0
-    for stretch in stretches:
-        waiting.append(stretch)
-        rows += len(stretch)
-        size += pc.sum(pc.binary_length(stretch["raw"])).as_py() or 0
-        if rows < GROUP_ROWS and size < GROUP_BYTES:
-            continue
-        together = pa.concat_tables(waiting)
-        *whole, rows = group_counts(pc.binary_length(together["raw"]))
-        for count in whole:
-            yield _group(together.slice(0, count))
-            together = together.slice(count)
-        waiting, size = [together], pc.sum(pc.binary_length(together["raw"])).as_py() or 0
-    if rows:
-        yield _group(pa.concat_tables(waiting))
+def _opened(path: Path) -> Any:
+    file = pq.ParquetFile(path, page_checksum_verification=True, buffer_size=_READ_BYTES)
+    if file.schema_arrow.names != SEGMENT_SCHEMA.names:
+        file.close()
+        raise StoreError("A segment has other columns than this version merges.", where=str(path))
+    return file
+
+
+def _keys(file: Any) -> Any:
+    """Read the sort columns of a segment."""
+    return file.read(columns=SORT_COLUMNS, use_threads=False)
+
+
+def _weights(file: Any) -> Any:
+    """Give each row the bytes that it takes on the average of its row group: near enough to keep groups small."""
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    return pa.concat_arrays([pa.repeat(-(-group.total_byte_size // group.num_rows), group.num_rows) for group in groups])
+
+
+class _Stream:
+    """A segment that is read from its beginning to its end, some rows at a time."""
+
+    def __init__(self, file: Any) -> None:
+        self._slices = _slices(file)
+        self._held: Any = None
+
+    def take(self, count: int) -> Iterator[Any]:
+        """Give the next rows, in as many tables as it takes."""
+        while count:
+            rows = next(self._slices) if self._held is None else self._held
+            self._held = rows.slice(count) if len(rows) > count else None
+            yield rows.slice(0, count)
+            count -= min(count, len(rows))
+
+
+def _slices(file: Any) -> Iterator[Any]:
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        count = min(_SLICE_ROWS, max(1, group.num_rows * _SLICE_BYTES // group.total_byte_size))
+        for rows in file.iter_batches(batch_size=count, row_groups=[number], use_threads=False):
+            yield pa.Table.from_batches([rows])
 
 
 def _group(rows: Any) -> Any:
-    return rows.combine_chunks().cast(SEGMENT_SCHEMA)
+    columns = rows.combine_chunks().to_batches()[0].columns
+    return pa.table([shorten(column) for column in columns], schema=SEGMENT_SCHEMA)

@@ -25,6 +25,8 @@ from kata_audit.tlog.leaf import block_roots, fold_blocks, hash_leaves, make_sal
 GROUP_ROWS = 4096
 GROUP_BYTES = 4 << 20
 """Most bytes of `raw` in a row group, unless one record is longer: whoever reads or merges holds whole groups."""
+PAGE_BYTES = 128 << 10
+"""Bytes of a column's page before compression: whoever merges holds one of each column of each file."""
 ZSTD_LEVEL = 3
 FOOTER_KEY = b"kata-audit.segment"
 LEAF_BYTES, SALT_BYTES, HINT_BYTES = 32, 16, 4
@@ -32,7 +34,8 @@ SEGMENT_SCHEMA: pa.Schema = pa.schema(
     [*RECORD_SCHEMA, pa.field("leaf4", pa.binary(HINT_BYTES)), pa.field("leaf", pa.binary(LEAF_BYTES))]
 )
 """A record with its columns, the first bytes of its leaf as a hint, and its whole leaf once it is redacted."""
-_SORT = [("sandbox_id", "ascending"), ("timestamp", "ascending"), ("seq", "ascending")]
+SORT_COLUMNS = ["sandbox_id", "timestamp", "seq"]
+_SORT = [(name, "ascending") for name in SORT_COLUMNS]
 _FREE_TEXT = frozenset({"raw", "body", "cursor", "leaf4", "leaf", "attributes", "object", "actor", "exec_id", "frame_group"})
 _DELTA = frozenset({"seq", "index"})
 _SINK_BYTES = 1 << 20
@@ -171,7 +174,7 @@ def write_segment(disk: Disk, path: Path, head: Head, rows: RecordRows, leaves: 
         for count in group_counts(pc.binary_length(rows["raw"]).take(order)):
             wanted = order.slice(start, count)
             start += count
-            columns = [_shorten(column) for column in rows.take(wanted).columns]
+            columns = [shorten(column) for column in rows.take(wanted).columns]
             yield pa.table([*columns, hints.take(wanted), _no_leaves(len(wanted))], schema=SEGMENT_SCHEMA)
 
     return write_groups(disk, path, head, groups())
@@ -229,7 +232,7 @@ def _no_leaves(count: int) -> Any:
     return pa.nulls(count, pa.binary(LEAF_BYTES))
 
 
-def _shorten(column: Any) -> Any:
+def shorten(column: Any) -> Any:
     """Drop words that a group does not use: Parquet would write a flood of them once for each group."""
     if not pa.types.is_dictionary(column.type) or len(column.dictionary) <= GROUP_ROWS:
         return column
@@ -246,6 +249,7 @@ def _writer_options() -> dict[str, Any]:
         # Bounds of free text are long, tell nothing, and would put log text into the footer.
         "write_statistics": [*dictionaries, *sorted(_DELTA)],
         "write_page_checksum": True,
+        "data_page_size": PAGE_BYTES,
         "store_schema": True,
         "version": "2.6",
     }
@@ -392,7 +396,7 @@ def _recompute_leaves(file: Any, head: Head) -> bytes:
 
 def _groups(file: Any) -> Iterator[Any]:
     for number in range(file.num_row_groups):
-        yield from file.read_row_group(number, columns=_READ_BACK).combine_chunks().to_batches()
+        yield from file.read_row_group(number, columns=_READ_BACK, use_threads=False).combine_chunks().to_batches()
 
 
 def _in_order(places: list[Any], leaves: list[Any], total: int) -> bytes:

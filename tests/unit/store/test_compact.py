@@ -84,5 +84,7 @@ def test_merging_long_records_holds_few_of_them(tmp_path: Path) -> None:
     assert len(files) == 2
     for name in files:
         metadata = pq.read_metadata(Layout(root).segment(name))
-        assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [8, 8, 8]
+        rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+        assert sum(rows) == 24
+        assert max(rows) <= 8
     assert fsck(root, deep=False).troubles == ()
