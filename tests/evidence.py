@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from kata_audit.parse.split import Held, finish, split
-from kata_audit.schema.record import EvidenceRows
+from kata_audit.schema.record import EvidenceRows, RecordRows
 from kata_audit.schema.source import Chunk, Source, Transport
+from kata_audit.wiring import derivation
 
 DATA = Path(__file__).parent / "data"
 OBSERVED_NS = 1_795_500_000_000_000_000
@@ -23,6 +24,11 @@ def evidence(data: bytes, transport: Transport, *, stream: str = "test?1-2-aa", 
     numbers = pa.array(range(first, first + len(table)), pa.uint64())
     batches = table.set_column(0, "seq", numbers).to_batches()
     return batches[0] if batches else rows
+
+
+def derive(rows: EvidenceRows) -> RecordRows:
+    """Derive records as the commands do, with all known messages."""
+    return derivation()(rows)
 
 
 def capture(name: str, transport: Transport = Transport.JOURNAL_JSON) -> EvidenceRows:

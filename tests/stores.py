@@ -7,7 +7,7 @@ from kata_audit.clock import ManualClock
 from kata_audit.pipeline.ingest import CutPolicy, Sealer, take
 from kata_audit.receivers.file import FileReceiver, Place
 from kata_audit.store.writer import Writer, open_writer
-from tests.evidence import DATA
+from tests.evidence import DATA, derive
 
 KEY = b"k" * 32
 CAPTURES = sorted((DATA / "captures").glob("*.journal.*.gz"))
@@ -16,7 +16,7 @@ CAPTURES = sorted((DATA / "captures").glob("*.journal.*.gz"))
 def fill(writer: Writer, paths: list[Path], *, max_records: int = 200, after_seal: Callable[[], object] = int) -> int:
     """Take files into an open store and seal them; return how many records they had."""
     clock = ManualClock()
-    sealer = Sealer(writer, CutPolicy(max_records=max_records), clock, after_seal)
+    sealer = Sealer(writer, CutPolicy(max_records=max_records), derive, clock, after_seal)
     records = 0
     for path in paths:
         with FileReceiver(str(path), Place("lab/node", "default", None), clock=clock, key=KEY) as receiver:

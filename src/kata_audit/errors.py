@@ -71,6 +71,10 @@ class ConfigError(UsageError):
     """The configuration has mistakes."""
 
 
+class CatalogError(UsageError):
+    """The catalogue of known messages has mistakes."""
+
+
 class QueryError(UsageError):
     """A search query does not parse, or names a field that does not exist."""
 

@@ -7,6 +7,8 @@ import ctypes
 import socket
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache, partial
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ from kata_audit.clock import SystemClock
 
 if TYPE_CHECKING:
     from kata_audit.config import BatchLimits
+    from kata_audit.parse.catalog.matcher import Catalog
+    from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
     from kata_audit.receivers.file import FileReceiver, Place
     from kata_audit.store.fsck import Verdict
@@ -66,6 +70,24 @@ def file_receiver(path: str, place: "Place", *, key: bytes = _NO_STORE_KEY) -> "
     return FileReceiver(path, place, clock=SystemClock(), key=key)
 
 
+@cache
+def catalog() -> "Catalog":
+    """Read the known messages that the package holds."""
+    from kata_audit.parse.catalog.entry import load_entries
+    from kata_audit.parse.catalog.matcher import Catalog
+
+    folder = resources.files("kata_audit.parse.catalog")
+    files = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(".toml")}
+    return Catalog(load_entries(files))
+
+
+def derivation() -> "Derive":
+    """Give what makes records of evidence, with all known messages."""
+    from kata_audit.pipeline.derive import derive
+
+    return partial(derive, catalog=catalog())
+
+
 def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":
     """Make what seals the cuts of a writer."""
     from kata_audit.pipeline.ingest import CutPolicy, Sealer
@@ -76,7 +98,7 @@ def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":
         writer.compact()
         _give_memory_back()
 
-    return Sealer(writer, policy, SystemClock(), after_seal=tend)
+    return Sealer(writer, policy, derivation(), SystemClock(), after_seal=tend)
 
 
 def _give_memory_back() -> None:
@@ -99,6 +121,6 @@ def verify_store(root: Path, *, deep: bool, vkey: str | None, tell: Callable[[st
 
     if not deep:
         return fsck(root, deep=False, vkey=vkey, tell=tell)
-    from kata_audit.pipeline.derive import DERIVE_VERSION, derive
+    from kata_audit.pipeline.derive import DERIVE_VERSION
 
-    return fsck(root, deep=True, vkey=vkey, derive=derive, derive_version=DERIVE_VERSION, tell=tell)
+    return fsck(root, deep=True, vkey=vkey, derive=derivation(), derive_version=DERIVE_VERSION, tell=tell)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.evidence import column, evidence
+from tests.evidence import column, derive, evidence
 
 from kata_audit.parse.link import link
-from kata_audit.parse.waves import parse
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Transport
 
@@ -36,7 +35,7 @@ POD_COLUMNS = ("k8s_namespace", "k8s_pod", "k8s_pod_uid")
 
 def read(path: Path, transport: Transport) -> tuple[bytes, RecordRows]:
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    return data, parse(evidence(data, transport))
+    return data, derive(evidence(data, transport))
 
 
 @pytest.mark.parametrize("run", JOURNALS)

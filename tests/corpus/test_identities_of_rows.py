@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.evidence import derive
 from tests.stores import KEY
 
 from kata_audit.clock import ManualClock
@@ -32,7 +33,7 @@ def fill(root: Path, folder: Path) -> None:
     if folder.name.startswith("rs-"):
         inputs.append((folder / "containerd.log.gz", Transport.HOST_FILE))
     with open_writer(root, clock=clock, node="lab/node") as writer:
-        sealer = Sealer(writer, CutPolicy(), clock, int)
+        sealer = Sealer(writer, CutPolicy(), derive, clock, int)
         for path, transport in inputs:
             with FileReceiver(str(path), Place("lab/node", "default", transport), clock=clock, key=KEY) as receiver:
                 for _ in take(receiver, writer, sealer, key=KEY):

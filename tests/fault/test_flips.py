@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.evidence import evidence
+from tests.evidence import derive, evidence
 from tests.stores import captured_store
 
 from kata_audit.clock import ManualClock
 from kata_audit.errors import KataAuditError
-from kata_audit.pipeline.derive import DERIVE_VERSION, derive
+from kata_audit.pipeline.derive import DERIVE_VERSION
 from kata_audit.schema.source import Transport
 from kata_audit.store.fsck import Trouble, fsck
 from kata_audit.store.writer import open_writer

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.evidence import DATA, evidence
+from tests.evidence import DATA, derive, evidence
 from tests.fault.oracle import examine
 
 from kata_audit.parse.mask import mask
-from kata_audit.pipeline.derive import DERIVE_VERSION, derive
+from kata_audit.pipeline.derive import DERIVE_VERSION
 from kata_audit.receivers.sniff import sniff_transport
 from kata_audit.schema.cursor import parse_cursor
 from kata_audit.store.fsck import fsck

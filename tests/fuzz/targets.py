@@ -10,13 +10,13 @@ from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from tests.evidence import derive
 from tests.unit.tlog import bundles
 
 from kata_audit import verify_bundle
 from kata_audit.errors import CheckpointError, KataAuditError, QueryError
 from kata_audit.parse.mask import mask
 from kata_audit.parse.split import Held, finish, split
-from kata_audit.pipeline.derive import derive
 from kata_audit.predicate.language import parse_query
 from kata_audit.predicate.rows import evaluate
 from kata_audit.predicate.sql import print_sql

@@ -21,12 +21,12 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.conftest import corpus_directory
+from tests.evidence import derive
 from tests.simulator import Node
 
 from kata_audit.clock import SystemClock
 from kata_audit.parse.mask import mask
 from kata_audit.parse.split import Held, split
-from kata_audit.pipeline.derive import derive
 from kata_audit.pipeline.ingest import CutPolicy, Sealer, take
 from kata_audit.receivers.file import FileReceiver, Place
 from kata_audit.schema.record import EvidenceRows
@@ -107,7 +107,7 @@ def ingest(journal: Path, folder: Path) -> None:
     clock = SystemClock()
     place = Place("bench/node", "default", Transport.JOURNAL_JSON)
     with tempfile.TemporaryDirectory(dir=folder) as fresh, open_writer(Path(fresh) / "store", clock=clock) as writer:
-        sealer = Sealer(writer, CutPolicy(), clock, after_seal=lambda: None)
+        sealer = Sealer(writer, CutPolicy(), derive, clock, after_seal=lambda: None)
         with FileReceiver(str(journal), place, clock=clock, key=_KEY) as receiver:
             for _ in take(receiver, writer, sealer, key=_KEY):
                 pass

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.evidence import derive
 from tests.simulator import Node, Truth
 
 from kata_audit.clock import SystemClock
@@ -35,7 +36,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     journal, store, clock = folder / "journal.json", folder / "store", SystemClock()
     journal.write_bytes(b"".join(Node(7).journal_json(RECORDS)))
     with open_writer(store, clock=clock) as writer:
-        sealer = Sealer(writer, CutPolicy(max_records=2_000), clock, after_seal=lambda: None)
+        sealer = Sealer(writer, CutPolicy(max_records=2_000), derive, clock, after_seal=lambda: None)
         place = Place("simulated/node", "default", Transport.JOURNAL_JSON)
         with FileReceiver(str(journal), place, clock=clock, key=KEY) as receiver:
             for _ in take(receiver, writer, sealer, key=KEY):

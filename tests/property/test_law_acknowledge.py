@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.evidence import derive
 from tests.fault.disks import Death, FaultDisk
 from tests.fault.oracle import examine
 
@@ -47,7 +48,7 @@ class Memory:
 def run(root: Path, receiver: Memory, disk: FaultDisk | None) -> None:
     clock = ManualClock()
     with open_writer(root, clock=clock, node="lab/node", disk=disk) as writer:
-        sealer = Sealer(writer, CutPolicy(max_records=5), clock, after_seal=writer.compact)
+        sealer = Sealer(writer, CutPolicy(max_records=5), derive, clock, after_seal=writer.compact)
         for _ in take(receiver, writer, sealer, key=KEY):
             pass
         sealer.seal_all()

@@ -4,10 +4,9 @@ import json
 
 import pyarrow as pa
 import pytest
-from tests.evidence import capture, column, evidence
+from tests.evidence import capture, column, derive, evidence
 
 from kata_audit.parse.link import link
-from kata_audit.parse.waves import parse
 from kata_audit.schema.record import IDENTITY_COLUMNS, RecordRows
 from kata_audit.schema.source import Transport
 
@@ -87,8 +86,8 @@ def test_a_guest_line_that_spells_a_host_line_changes_nobodys_identity(forgery: 
     transport, line = position(forgery)
     forged = evidence(line.encode() + b"\n", transport, first=len(honest), stream="forged?1-2-bb")
 
-    alone = parse(honest)
-    together = parse(pa.Table.from_batches([honest, forged]).combine_chunks().to_batches()[0])
+    alone = derive(honest)
+    together = derive(pa.Table.from_batches([honest, forged]).combine_chunks().to_batches()[0])
 
     assert identities(together)[: len(honest)] == identities(alone)
     row = together.slice(len(honest))
@@ -101,7 +100,7 @@ def test_a_guest_line_that_spells_a_host_line_changes_nobodys_identity(forgery: 
 
 @pytest.mark.parametrize("forgery", FORGERIES, ids=range(len(FORGERIES)))
 def test_a_line_of_a_file_that_nobody_declared_makes_no_facts(forgery: str) -> None:
-    records = parse(evidence(forgery.encode() + b"\n", Transport.BARE))
+    records = derive(evidence(forgery.encode() + b"\n", Transport.BARE))
 
     assert column(records, "origin") == ["unknown"]
     assert link(records).num_rows == 0
@@ -113,7 +112,7 @@ def test_a_pod_that_is_named_like_a_template_stays_inside_its_quotes() -> None:
     message = f'RunPodSandbox for name:{quoted}  uid:"u1"  namespace:"tenant" returns sandbox id "{OWN}"'
     line = f'time="2026-11-23T06:06:45.1Z" level=info msg={json.dumps(message)}\n'
 
-    records = parse(evidence(line.encode(), Transport.HOST_FILE))
+    records = derive(evidence(line.encode(), Transport.HOST_FILE))
 
     assert column(records, "sandbox_id") == [OWN]
     assert column(records, "k8s_namespace") == ["tenant"]

@@ -5,9 +5,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.evidence import evidence
+from tests.evidence import derive, evidence
 
-from kata_audit.parse.waves import parse
 from kata_audit.schema.record import EVIDENCE_SCHEMA, RECORD_SCHEMA
 from kata_audit.schema.source import Transport
 
@@ -45,7 +44,7 @@ LINE = st.one_of(
 def test_parse_keeps_every_row_in_order(transport: Transport, lines: list[bytes]) -> None:
     rows = evidence(b"\n".join(lines), transport)
 
-    records = parse(rows)
+    records = derive(rows)
 
     assert records.schema == RECORD_SCHEMA
     assert records.select(EVIDENCE_SCHEMA.names).equals(rows)
@@ -55,4 +54,4 @@ def test_parse_keeps_every_row_in_order(transport: Transport, lines: list[bytes]
 
 
 def test_parse_of_nothing_is_nothing() -> None:
-    assert parse(evidence(b"", Transport.BARE)).num_rows == 0
+    assert derive(evidence(b"", Transport.BARE)).num_rows == 0

@@ -55,11 +55,11 @@ def _columns(form: str) -> tuple[str, ...]:
 def _records(places: "list[tuple[str, Place]]") -> Iterator[Any]:
     """Read every input to records."""
     from kata_audit.pipeline.derive import records_of
-    from kata_audit.wiring import file_receiver
+    from kata_audit.wiring import derivation, file_receiver
 
     for path, place in places:
         with file_receiver(path, place) as receiver:
-            yield from records_of(receiver, key=None)
+            yield from records_of(receiver, key=None, derive=derivation())
 
 
 def _tallies(places: "list[tuple[str, Place]]") -> Iterator[dict[str, Any]]:
@@ -67,13 +67,13 @@ def _tallies(places: "list[tuple[str, Place]]") -> Iterator[dict[str, Any]]:
     import pyarrow.compute as pc
 
     from kata_audit.pipeline.derive import records_of
-    from kata_audit.wiring import file_receiver
+    from kata_audit.wiring import derivation, file_receiver
 
     for path, place in places:
         counts: Counter[str] = Counter()
         masked = 0
         with file_receiver(path, place) as receiver:
-            for rows in records_of(receiver, key=None):
+            for rows in records_of(receiver, key=None, derive=derivation()):
                 counts.update(rows.column("parse_status").to_pylist())
                 masked += pc.sum(rows.column("mask_count")).as_py() or 0
         total = counts.total()

@@ -21,7 +21,7 @@ def classify(draft: Draft, receivers: Sequence[str]) -> list[str]:
     """Decide the class of each row of a filled draft.
 
     Args:
-        draft: Its columns `origin`, `severity_number`, `event_name` and identities are read.
+        draft: Its columns `origin`, `severity_number`, `stated_class` (what its event is kept as) and identities are read.
         receivers: Of each row.
 
     Returns:
@@ -37,10 +37,10 @@ def classify(draft: Draft, receivers: Sequence[str]) -> list[str]:
     ]
     workloads = {receiver for receiver in set(receivers) if transport_of(receiver) is Transport.CRI}
     return [
-        _class_of(receiver, event, origin, severity, joins=join, workload=receiver in workloads)
-        for receiver, event, origin, severity, join in zip(
+        _class_of(receiver, stated, origin, severity, joins=join, workload=receiver in workloads)
+        for receiver, stated, origin, severity, join in zip(
             receivers,
-            draft.columns.get("event_name", empty),
+            draft.columns.get("stated_class", empty),
             draft.columns.get("origin", empty),
             draft.columns.get("severity_number", empty),
             joins,
@@ -49,13 +49,17 @@ def classify(draft: Draft, receivers: Sequence[str]) -> list[str]:
     ]
 
 
-def _class_of(receiver: str, event: str | None, origin: str, severity: int | None, *, joins: bool, workload: bool) -> str:
+def _class_of(receiver: str, stated: str | None, origin: str, severity: int | None, *, joins: bool, workload: bool) -> str:
     if receiver.startswith(OWN_RECEIVER):
         return _OWN_CLASS.get(receiver, RetentionClass.SECURITY)
-    if event is not None or (joins and origin == Origin.HOST):
+    if stated == RetentionClass.SECURITY:
+        return stated
+    if stated == RetentionClass.AUDIT or (joins and origin == Origin.HOST):
         return RetentionClass.AUDIT
     if workload:
         return RetentionClass.WORKLOAD
+    if stated is not None:
+        return stated
     if severity is None:
         return RetentionClass.DEBUG if origin == Origin.GUEST else RetentionClass.OPERATIONAL
     return RetentionClass.DEBUG if severity < INFO else RetentionClass.OPERATIONAL

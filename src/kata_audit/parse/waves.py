@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kata_audit.parse import identity
+from kata_audit.parse.catalog.matcher import Catalog, name
 from kata_audit.parse.classify import classify
+from kata_audit.parse.console import Console, read_console
 from kata_audit.parse.dialects import journal_native
 from kata_audit.parse.dialects.base import Scan
 from kata_audit.parse.dialects.registry import DIALECTS, route
@@ -53,17 +55,21 @@ class _Wave:
 _NOTHING = _Wave([], [], [], [])
 
 
-def parse(evidence: EvidenceRows) -> RecordRows:
+def parse(evidence: EvidenceRows, catalog: Catalog) -> RecordRows:
     """Parse evidence into records.
 
     Args:
         evidence: Rows of `EVIDENCE_SCHEMA`, masked, of any receivers.
+        catalog: The known messages.
 
     Returns:
         Rows of `RECORD_SCHEMA`, one per row and in order (L2); `batch` and `index` are null.
     """
     pieces = join_pieces(evidence)
-    slices = [_parse_slice(evidence, start, pieces) for start in range(0, max(len(evidence), 1), _SLICE)]
+    slices, start = [], 0
+    while start < len(evidence) or not slices:
+        slices.append(_parse_slice(evidence, start, pieces, catalog))
+        start += len(slices[-1])
     return attach(evidence, slices[0] if len(slices) == 1 else _concatenate(slices))
 
 
@@ -72,8 +78,12 @@ def _concatenate(slices: Sequence[Any]) -> Any:
     return pa.Table.from_batches(slices).unify_dictionaries().combine_chunks().to_batches()[0]
 
 
-def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces) -> Any:
-    """Parse few rows through all waves, into derived columns."""
+def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces, catalog: Catalog) -> Any:
+    """Parse few rows through all waves, into derived columns.
+
+    Fewer than a slice come out where a torn record goes on behind it: the next slice begins with its first piece. At least
+    half of a slice always comes out, so nothing is parsed more than twice; a record torn wider stays in pieces.
+    """
     evidence = whole.slice(start, _SLICE)
     raws: list[bytes | None] = evidence.column("raw").to_pylist()
     draft = Draft(len(raws))
@@ -83,14 +93,17 @@ def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces) -> Any:
             draft.column("frame_group")[row - start] = pieces.groups[row]
     texts = read_envelopes(draft, evidence, raws)
     outermost = _Wave(texts.rows, texts.texts, texts.guest, texts.dialects)
-    wave = _native_wave(draft, texts) + _text_wave(draft, outermost, first=True)
+    wave = _native_wave(draft, texts) + _text_wave(draft, evidence, outermost, first=True)
     for _ in range(_MAX_DEPTH - 1):
         if not wave.rows:
             break
         draft.relay(wave.rows)
-        wave = _text_wave(draft, wave, first=False)
+        wave = _text_wave(draft, evidence, wave, first=False)
     _state_identities(draft, texts)
-    return finish(draft, _arrow_columns(draft, evidence))
+    name(draft, catalog)
+    derived = finish(draft, _arrow_columns(draft, evidence))
+    more = start + len(raws) < len(whole)
+    return derived.slice(0, min((row for row in draft.unfinished if more and row >= _SLICE // 2), default=len(raws)))
 
 
 def _native_wave(draft: Draft, texts: Texts) -> _Wave:
@@ -103,22 +116,24 @@ def _native_wave(draft: Draft, texts: Texts) -> _Wave:
     return _inner_wave(texts.native_rows, scan)
 
 
-def _text_wave(draft: Draft, wave: _Wave, *, first: bool) -> _Wave:
+def _text_wave(draft: Draft, evidence: EvidenceRows, wave: _Wave, *, first: bool) -> _Wave:
     """Route a wave's texts to their dialects; give back what they relay."""
     out = _NOTHING
     if not first:
         draft.put("origin", wave.rows, [Origin.GUEST if is_guest else None for is_guest in wave.guest])
-    for name, positions in route(wave.texts, wave.dialects if any(wave.dialects) else None).items():
+    console = read_console(draft, evidence, wave.rows, wave.texts, wave.guest) if any(wave.guest) else Console(wave.texts)
+    for dialect, positions in route(console.texts, wave.dialects if any(wave.dialects) else None).items():
         rows = [wave.rows[position] for position in positions]
-        texts = [wave.texts[position] for position in positions]
+        texts = [console.texts[position] for position in positions]
         guest = [wave.guest[position] for position in positions]
-        if name is None:
+        if dialect is None:
             draft.put("body", rows, [text.rstrip("\r\n") for text in texts])
             draft.put("parse_status", rows, [ParseStatus.ENVELOPE if draft.path[row] else ParseStatus.PLAIN for row in rows])
             continue
-        scan = DIALECTS[name].scan(texts, guest)
-        _scatter(draft, name, rows, scan, guest)
+        scan = DIALECTS[dialect].scan(texts, guest)
+        _scatter(draft, dialect, rows, scan, guest)
         out += _inner_wave(rows, scan)
+    console.annotate(draft)
     return out
 
 
@@ -146,7 +161,7 @@ _GUEST_COMPONENTS = frozenset(
 lines cannot be told from forged ones: they are claims like all the rest. Every other name would be a host's."""
 
 
-def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> None:
+def _scatter(draft: Draft, dialect: str, rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> None:
     """Write a scan into the draft. What a guest says of time is `guest_timestamp`, what it says of ids an attribute."""
     some_guest = any(guest)
     _drop_relay_pids(draft, rows, scan)
@@ -162,7 +177,7 @@ def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Se
     malformed = set(scan.malformed)
     status = [ParseStatus.MALFORMED if position in malformed else ParseStatus.PARSED for position in range(len(rows))]
     draft.put("parse_status", rows, status)
-    draft.name_dialect([row for position, row in enumerate(rows) if position not in malformed], name)
+    draft.name_dialect([row for position, row in enumerate(rows) if position not in malformed], dialect)
     attributes = draft.attributes
     for row, stated in zip(rows, scan.attributes, strict=True):
         before = attributes[row]
@@ -226,8 +241,8 @@ def _fill(draft: Draft, sandboxes: Sequence[str | None], stated: identity.Stated
     for row, columns in zip(stated.rows, stated.identities, strict=True):
         if sandboxes[row] is not None and columns.get("sandbox_id", sandboxes[row]) != sandboxes[row]:
             continue
-        for name, value in columns.items():
-            column = draft.column(name)
+        for field, value in columns.items():
+            column = draft.column(field)
             column[row] = column[row] or value
         bases[row] = bases[row] or basis
 

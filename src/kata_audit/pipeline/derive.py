@@ -3,11 +3,13 @@
 The one place that says what "derived" means: ingest seals with it, and `verify --deep` derives again with it and compares.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kata_audit.parse.catalog.matcher import Catalog
 from kata_audit.parse.mask import mask
 from kata_audit.parse.split import Held, finish, split
 from kata_audit.parse.waves import DERIVE_VERSION, parse
@@ -16,19 +18,24 @@ from kata_audit.schema.record import EvidenceRows, RecordRows
 from kata_audit.schema.source import Chunk
 from kata_audit.store.writer import Batch
 
-__all__ = ["DERIVE_VERSION", "batches", "derive", "evidence_of", "records_of"]
+__all__ = ["DERIVE_VERSION", "Derive", "batches", "derive", "evidence_of", "records_of"]
 
 
-def derive(evidence: EvidenceRows) -> RecordRows:
+Derive: TypeAlias = Callable[[EvidenceRows], RecordRows]
+"""Evidence to records: `derive` with its catalogue."""
+
+
+def derive(evidence: EvidenceRows, *, catalog: Catalog) -> RecordRows:
     """Derive records from evidence: pure, one row per row, in order (L2).
 
     Args:
         evidence: Rows of `EVIDENCE_SCHEMA`, masked.
+        catalog: The known messages.
 
     Returns:
         Rows of `RECORD_SCHEMA`; `batch` and `index` are null.
     """
-    return parse(evidence)
+    return parse(evidence, catalog)
 
 
 def batches(records: RecordRows) -> Iterator[Batch]:
@@ -70,6 +77,6 @@ def evidence_of(receiver: Receiver, *, start: int, key: bytes | None) -> Iterato
         yield mask(rest, key)[0]
 
 
-def records_of(receiver: Receiver, *, key: bytes | None) -> Iterator[RecordRows]:
+def records_of(receiver: Receiver, *, key: bytes | None, derive: Derive) -> Iterator[RecordRows]:
     """Read a receiver's stream to records without a store: stateless, `seq` is null."""
     return (derive(rows) for rows in evidence_of(receiver, start=0, key=key))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pyarrow.compute as pc
 
 from kata_audit.clock import Clock
-from kata_audit.pipeline.derive import DERIVE_VERSION, batches, derive, evidence_of
+from kata_audit.pipeline.derive import DERIVE_VERSION, Derive, batches, evidence_of
 from kata_audit.receivers.base import Receiver
 from kata_audit.schema.cursor import Cursor, parse_cursor
 from kata_audit.schema.record import EvidenceRows
@@ -55,12 +55,16 @@ class Sealer:
     Args:
         writer: The store's one writer.
         policy: When cuts close.
+        derive: Makes records of evidence.
         clock: For the age of a cut.
         after_seal: Called after each sealed cut: the place for tending the store.
     """
 
-    def __init__(self, writer: Writer, policy: CutPolicy, clock: Clock, after_seal: Callable[[], object]) -> None:
+    def __init__(
+        self, writer: Writer, policy: CutPolicy, derive: Derive, clock: Clock, after_seal: Callable[[], object]
+    ) -> None:
         self._writer = writer
+        self._derive = derive
         self._policy = policy
         self._clock = clock
         self._after_seal = after_seal
@@ -83,7 +87,7 @@ class Sealer:
             found := self._writer.unsealed(max_rows=self._policy.max_records, max_bytes=self._policy.max_bytes)
         ) is not None:
             cut, evidence = found
-            self._writer.seal(cut, batches(derive(evidence)), derive=DERIVE_VERSION, states={})
+            self._writer.seal(cut, batches(self._derive(evidence)), derive=DERIVE_VERSION, states={})
             del evidence, found
             self._after_seal()
         self._waiting = self._waiting_bytes = 0

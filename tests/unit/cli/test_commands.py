@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.evidence import derive
 
 from kata_audit.cli import main
 from kata_audit.clock import ManualClock
 from kata_audit.parse.split import Held, finish, split
-from kata_audit.parse.waves import DERIVE_VERSION, parse
+from kata_audit.parse.waves import DERIVE_VERSION
 from kata_audit.schema.source import Chunk, Source, Transport
 from kata_audit.store.cut import Batch
 from kata_audit.store.writer import open_writer
@@ -63,7 +64,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 writer.append(part)
         found = writer.unsealed()
         assert found is not None
-        writer.seal(found[0], [Batch("default", "operational", parse(found[1]))], derive=DERIVE_VERSION, states={})
+        writer.seal(found[0], [Batch("default", "operational", derive(found[1]))], derive=DERIVE_VERSION, states={})
     return root
 
 

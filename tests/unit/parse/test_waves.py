@@ -4,9 +4,8 @@ import json
 from collections import Counter
 
 import pytest
-from tests.evidence import OBSERVED_NS, capture, column, evidence
+from tests.evidence import OBSERVED_NS, capture, column, derive, evidence
 
-from kata_audit.parse.waves import parse
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Transport
 
@@ -15,7 +14,7 @@ SID = "a1" * 32
 
 def parsed(text: str | bytes, transport: Transport) -> RecordRows:
     data = text if isinstance(text, bytes) else text.encode()
-    return parse(evidence(data + b"\n", transport))
+    return derive(evidence(data + b"\n", transport))
 
 
 def only(records: RecordRows, *names: str) -> dict[str, object]:
@@ -28,7 +27,7 @@ def attributes(records: RecordRows) -> dict[str, str]:
 
 
 def test_a_shim_record_in_the_journal() -> None:
-    record = parse(capture("go-info.journal.json.gz")).slice(2, 1)
+    record = derive(capture("go-info.journal.json.gz")).slice(2, 1)
 
     assert only(record, "body", "component", "severity_text", "pid", "sandbox_id", "timestamp", "timestamp_basis", "origin", "dialect") == {
         "body": "loaded configuration",
@@ -54,7 +53,7 @@ def test_the_two_copies_of_a_shim_record_share_a_key() -> None:
 
 
 def test_an_agent_record_that_the_shim_relays_is_the_guests() -> None:
-    records = parse(capture("go-debug.journal.json.gz"))
+    records = derive(capture("go-debug.journal.json.gz"))
     rows = [row for row, path in enumerate(column(records, "dialect")) if path == "journal/logrus/slog-json"]
     record = records.slice(rows[0], 1)
 
@@ -71,7 +70,7 @@ def test_an_agent_record_that_the_shim_relays_is_the_guests() -> None:
 
 
 def test_runtime_rs_records_of_the_journal() -> None:
-    records = parse(capture("rs-info.journal.json.gz"))
+    records = derive(capture("rs-info.journal.json.gz"))
 
     assert Counter(column(records, "parse_status")) == {"parsed": 330}
     assert {"runtime-rs", "agent"} == set(column(records, "component"))
@@ -80,8 +79,8 @@ def test_runtime_rs_records_of_the_journal() -> None:
 
 
 def test_export_and_json_of_one_journal_give_the_same_records() -> None:
-    exported = parse(capture("rs-info.journal.export.gz", Transport.JOURNAL_EXPORT))
-    as_json = parse(capture("rs-info.journal.json.gz")).slice(0, exported.num_rows)
+    exported = derive(capture("rs-info.journal.export.gz", Transport.JOURNAL_EXPORT))
+    as_json = derive(capture("rs-info.journal.json.gz")).slice(0, exported.num_rows)
     derived = [
         name for name in exported.schema.names if name not in {"seq", "receiver", "cursor", "raw", "observed_timestamp"}
     ]
@@ -134,7 +133,7 @@ def test_container_output_is_the_guests_and_its_path_states_the_pod() -> None:
         b"2026-11-23T06:08:00.1Z stdout P one \n2026-11-23T06:08:00.2Z stderr F other\n2026-11-23T06:08:00.3Z stdout F two\n"
     )
 
-    records = parse(evidence(lines, Transport.CRI, stream=stream))
+    records = derive(evidence(lines, Transport.CRI, stream=stream))
 
     assert column(records, "body") == [None, "other", "one two"]
     assert column(records, "parse_status") == ["fragment", "envelope", "envelope"]

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from tests.evidence import derive
 from tests.stores import CAPTURES, captured_store, fill
 from tests.unit.store.rows import batches, evidence
 
 from kata_audit.clock import ManualClock
-from kata_audit.pipeline.derive import DERIVE_VERSION, derive
+from kata_audit.pipeline.derive import DERIVE_VERSION
 from kata_audit.store.fsck import fsck
 from kata_audit.store.layout import Layout
 from kata_audit.store.reader import read_live

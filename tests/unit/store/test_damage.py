@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.evidence import evidence
+from tests.evidence import derive, evidence
 
 from kata_audit.clock import ManualClock
-from kata_audit.pipeline.derive import DERIVE_VERSION, derive
+from kata_audit.pipeline.derive import DERIVE_VERSION
 from kata_audit.schema.source import Transport
 from kata_audit.store.fsck import fsck
 from kata_audit.store.segment import FOOTER_KEY

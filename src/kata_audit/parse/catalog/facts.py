@@ -1,0 +1,97 @@
+"""Facts: what an entry takes out of a message, and in which form it becomes an attribute.
+
+A source is `name`, or `name | form`: the name of a hole, an attribute, or `column:<name>`; forms are the functions below.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from kata_audit.parse.dumps.go_struct import read_go
+from kata_audit.parse.dumps.rust_debug import read_rust
+
+_MAX_FACT: Final = 16 * 1024
+"""Bytes of one fact; a longer one is left out: the record itself has all of it."""
+
+
+def _json_list(values: Any) -> str | None:
+    """Spell a list of texts as JSON, as OTel writes `process.command_args`."""
+    if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+        return None
+    return orjson.dumps([item.encode("utf-8", "replace").decode() for item in values]).decode()
+
+
+def _at(value: Any, path: list[str]) -> str | None:
+    """Go down a read value by names; what stands there as text."""
+    for name in path:
+        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        elif isinstance(value, dict) and name in value:
+            value = value[name]
+        else:
+            return None
+    if isinstance(value, list):
+        return _json_list(value)
+    return value if isinstance(value, str) else None
+
+
+def _rust(text: str, path: str) -> str | None:
+    return _at(read_rust(text), path.split(".") if path else [])
+
+
+def _go(text: str, path: str) -> str | None:
+    return _at(read_go(text), path.split(".") if path else [])
+
+
+def _first_line(text: str, _: str) -> str | None:
+    return text.partition("\n")[0]
+
+
+def _words(text: str, separator: str) -> str | None:
+    return _json_list(text.split(separator or None))
+
+
+def _after(text: str, mark: str) -> str | None:
+    return text.partition(mark)[2] or None
+
+
+_FORMS: Final[Mapping[str, Callable[[str, str], str | None]]] = {
+    "rust": _rust,
+    "go": _go,
+    "first_line": _first_line,
+    "words": _words,
+    "after": _after,
+}
+
+
+@lru_cache(maxsize=2048)
+def _parsed(source: str) -> tuple[str, str, str]:
+    name, _, form = (part.strip() for part in source.partition("|"))
+    kind, _, argument = form.partition(" ")
+    return name, kind, argument
+
+
+def check_source(source: str) -> str | None:
+    """Say what is wrong with a source; None where nothing is."""
+    _, kind, _ = _parsed(source)
+    return None if not kind or kind in _FORMS else f"no form is called {kind}"
+
+
+def take(source: str, look_up: Callable[[str], str | None]) -> str | None:
+    """Take one fact.
+
+    Args:
+        source: Where it is from.
+        look_up: Gives what stands under a name.
+
+    Returns:
+        The fact; None where there is none, or where it is too long.
+    """
+    name, kind, argument = _parsed(source)
+    value = look_up(name)
+    if value is None:
+        return None
+    found = _FORMS[kind](value, argument) if kind else value
+    return found if found and len(found) <= _MAX_FACT else None

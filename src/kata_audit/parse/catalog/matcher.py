@@ -1,0 +1,155 @@
+"""The matcher: which entry a message is, and what follows for its record.
+
+Messages are looked up by component: the whole text in a table first, then the few templates whose literal beginning the text
+has. It runs on every record, so nothing is tried that a look at the first characters rules out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from kata_audit.parse.catalog.entry import Entry
+from kata_audit.parse.catalog.facts import take
+from kata_audit.parse.catalog.template import Template
+from kata_audit.parse.draft import Draft
+from kata_audit.schema.event import UNKNOWN_ACTOR, ActorSource, Confidence, Outcome
+
+_BUCKET: Final = 4
+"""Characters of a template's literal beginning that choose its bucket."""
+
+_Found = tuple[Entry, dict[str, str]]
+
+
+class _Component(NamedTuple):
+    """The templates of one component: whole texts, by first characters, and those that begin with a hole."""
+
+    exact: dict[str, list[Entry]]
+    buckets: dict[str, list[tuple[Template, Entry]]]
+    open: list[tuple[Template, Entry]]
+
+
+class Catalog:
+    """The entries, ready to match.
+
+    Args:
+        entries: As `load_entries` gives them; of several that fit a message the first counts.
+    """
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = tuple(entries)
+        self._components: dict[str, _Component] = {}
+        for entry in entries:
+            for component in entry.components:
+                held = self._components.setdefault(str(component), _Component({}, {}, []))
+                for template in entry.templates:
+                    _file(held, template, entry)
+        for held in self._components.values():
+            for bucket in held.buckets.values():
+                bucket.sort(key=lambda one: -len(one[0].prefix))
+
+    def find(self, component: str, body: str, look_up: Callable[[str], str | None]) -> _Found | None:
+        """Find the entry of a message.
+
+        Args:
+            component: Who wrote it.
+            body: The message.
+            look_up: Gives an attribute, or a column as `column:<name>`.
+
+        Returns:
+            The entry and what stands in its template's holes.
+        """
+        held = self._components.get(component)
+        if held is None:
+            return None
+        for entry in held.exact.get(body, ()):
+            if _holds(entry, {}, look_up):
+                return entry, {}
+        for templates in (held.buckets.get(body[:_BUCKET], ()), held.open):
+            for template, entry in templates:
+                if body.startswith(template.prefix):
+                    holes = template.read(body)
+                    if holes is not None and _holds(entry, holes, look_up):
+                        return entry, holes
+        return None
+
+
+def _file(held: _Component, template: Template, entry: Entry) -> None:
+    if template.expression is None:
+        held.exact.setdefault(template.text, []).append(entry)
+    elif len(template.prefix) >= _BUCKET:
+        held.buckets.setdefault(template.prefix[:_BUCKET], []).append((template, entry))
+    else:
+        held.open.append((template, entry))
+
+
+def _holds(entry: Entry, holes: Mapping[str, str], look_up: Callable[[str], str | None]) -> bool:
+    return all(condition.holds(holes.get(condition.attribute) or look_up(condition.attribute)) for condition in entry.when)
+
+
+def name(draft: Draft, catalog: Catalog) -> None:
+    """Name the records of a filled draft and fill what their entries say of them.
+
+    Columns that a dialect has filled stay: a record that carries its own event is named by its dialect.
+    """
+    components, bodies = draft.columns.get("component"), draft.columns.get("body")
+    if components is None:
+        return
+    events = draft.column("event_name")
+    classes = draft.column("stated_class")
+    for row, component in enumerate(components):
+        if component is None or events[row] is not None:
+            continue
+        found = catalog.find(component, (bodies[row] if bodies is not None else None) or "", _look_up(draft, row))
+        if found is not None:
+            entry, holes = found
+            events[row] = entry.event
+            classes[row] = entry.retention
+            if entry.facts or entry.action or entry.fold:
+                _fill(draft, row, entry, holes)
+
+
+def _look_up(draft: Draft, row: int) -> Callable[[str], str | None]:
+    def look_up(name: str) -> str | None:
+        if name.startswith("column:"):
+            column = draft.columns.get(name[7:])
+            return None if column is None or column[row] is None else str(column[row])
+        attributes = draft.attributes[row]
+        return attributes.get(name) if attributes else None
+
+    return look_up
+
+
+def _fill(draft: Draft, row: int, entry: Entry, holes: Mapping[str, str]) -> None:
+    """Write the facts of one record, and who did what to what."""
+    look_up = _look_up(draft, row)
+
+    def known(name: str) -> str | None:
+        return holes.get(name) or look_up(name)
+
+    facts = {fact: value for fact, source in entry.facts.items() if (value := take(source, known)) is not None}
+    if facts:
+        draft.attributes[row] = {**(draft.attributes[row] or {}), **facts}
+    if entry.fold is not None:
+        draft.column("fold_key")[row] = _key(entry.fold, lambda name: facts.get(name) or known(name))
+    if entry.action is None:
+        return
+    draft.column("action")[row] = entry.action
+    draft.column("outcome")[row] = entry.outcome or Outcome.UNKNOWN
+    draft.column("actor")[row] = UNKNOWN_ACTOR
+    draft.column("actor_source")[row] = ActorSource.NONE
+    draft.column("actor_confidence")[row] = Confidence.NONE
+    if entry.object is not None:
+        literal = entry.object.startswith("'")
+        draft.column("object")[row] = entry.object[1:-1] if literal else facts.get(entry.object) or take(entry.object, known)
+
+
+def _key(fold: str, known: Callable[[str], str | None]) -> int | None:
+    """Hash what records of one event share; None where a part of it is not stated."""
+    parts: list[Any] = []
+    for word in fold.split():
+        value = known(word[1:-1]) if word.startswith("{") else word
+        if value is None:
+            return None
+        parts.append(value)
+    digest = blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
