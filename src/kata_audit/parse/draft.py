@@ -19,7 +19,8 @@ INNERMOST = ("severity_number", "body", "component", "subsystem", "pid", "exec_i
 class Draft:
     """Columns of `count` records, each a list or not there yet.
 
-    `attributes` of a record may be None; `path` is the names of the dialects that read it, outermost first.
+    `attributes` of a record may be None; `path` is the names of the dialects that read it, outermost first; `unfinished` are
+    rows that begin a torn record whose rest may stand behind the last row.
     """
 
     def __init__(self, count: int) -> None:
@@ -27,6 +28,7 @@ class Draft:
         self.columns: dict[str, list[Any]] = {}
         self.attributes: list[dict[str, str] | None] = [None] * count
         self.path: list[str] = [""] * count
+        self.unfinished: list[int] = []
 
     def column(self, name: str) -> list[Any]:
         """Return a column to write into, all None at first."""
