@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kata_audit.parse import identity
+from kata_audit.parse.catalog.matcher import Catalog, name
 from kata_audit.parse.classify import classify
 from kata_audit.parse.console import Console, read_console
 from kata_audit.parse.dialects import journal_native
@@ -54,11 +55,12 @@ class _Wave:
 _NOTHING = _Wave([], [], [], [])
 
 
-def parse(evidence: EvidenceRows) -> RecordRows:
+def parse(evidence: EvidenceRows, catalog: Catalog) -> RecordRows:
     """Parse evidence into records.
 
     Args:
         evidence: Rows of `EVIDENCE_SCHEMA`, masked, of any receivers.
+        catalog: The known messages.
 
     Returns:
         Rows of `RECORD_SCHEMA`, one per row and in order (L2); `batch` and `index` are null.
@@ -66,7 +68,7 @@ def parse(evidence: EvidenceRows) -> RecordRows:
     pieces = join_pieces(evidence)
     slices, start = [], 0
     while start < len(evidence) or not slices:
-        slices.append(_parse_slice(evidence, start, pieces))
+        slices.append(_parse_slice(evidence, start, pieces, catalog))
         start += len(slices[-1])
     return attach(evidence, slices[0] if len(slices) == 1 else _concatenate(slices))
 
@@ -76,7 +78,7 @@ def _concatenate(slices: Sequence[Any]) -> Any:
     return pa.Table.from_batches(slices).unify_dictionaries().combine_chunks().to_batches()[0]
 
 
-def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces) -> Any:
+def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces, catalog: Catalog) -> Any:
     """Parse few rows through all waves, into derived columns.
 
     Fewer than a slice come out where a torn record goes on behind it: the next slice begins with its first piece. At least
@@ -98,6 +100,7 @@ def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces) -> Any:
         draft.relay(wave.rows)
         wave = _text_wave(draft, evidence, wave, first=False)
     _state_identities(draft, texts)
+    name(draft, catalog)
     derived = finish(draft, _arrow_columns(draft, evidence))
     more = start + len(raws) < len(whole)
     return derived.slice(0, min((row for row in draft.unfinished if more and row >= _SLICE // 2), default=len(raws)))
@@ -119,16 +122,16 @@ def _text_wave(draft: Draft, evidence: EvidenceRows, wave: _Wave, *, first: bool
     if not first:
         draft.put("origin", wave.rows, [Origin.GUEST if is_guest else None for is_guest in wave.guest])
     console = read_console(draft, evidence, wave.rows, wave.texts, wave.guest) if any(wave.guest) else Console(wave.texts)
-    for name, positions in route(console.texts, wave.dialects if any(wave.dialects) else None).items():
+    for dialect, positions in route(console.texts, wave.dialects if any(wave.dialects) else None).items():
         rows = [wave.rows[position] for position in positions]
         texts = [console.texts[position] for position in positions]
         guest = [wave.guest[position] for position in positions]
-        if name is None:
+        if dialect is None:
             draft.put("body", rows, [text.rstrip("\r\n") for text in texts])
             draft.put("parse_status", rows, [ParseStatus.ENVELOPE if draft.path[row] else ParseStatus.PLAIN for row in rows])
             continue
-        scan = DIALECTS[name].scan(texts, guest)
-        _scatter(draft, name, rows, scan, guest)
+        scan = DIALECTS[dialect].scan(texts, guest)
+        _scatter(draft, dialect, rows, scan, guest)
         out += _inner_wave(rows, scan)
     console.annotate(draft)
     return out
@@ -158,7 +161,7 @@ _GUEST_COMPONENTS = frozenset(
 lines cannot be told from forged ones: they are claims like all the rest. Every other name would be a host's."""
 
 
-def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> None:
+def _scatter(draft: Draft, dialect: str, rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> None:
     """Write a scan into the draft. What a guest says of time is `guest_timestamp`, what it says of ids an attribute."""
     some_guest = any(guest)
     _drop_relay_pids(draft, rows, scan)
@@ -174,7 +177,7 @@ def _scatter(draft: Draft, name: str, rows: Sequence[int], scan: Scan, guest: Se
     malformed = set(scan.malformed)
     status = [ParseStatus.MALFORMED if position in malformed else ParseStatus.PARSED for position in range(len(rows))]
     draft.put("parse_status", rows, status)
-    draft.name_dialect([row for position, row in enumerate(rows) if position not in malformed], name)
+    draft.name_dialect([row for position, row in enumerate(rows) if position not in malformed], dialect)
     attributes = draft.attributes
     for row, stated in zip(rows, scan.attributes, strict=True):
         before = attributes[row]
@@ -238,8 +241,8 @@ def _fill(draft: Draft, sandboxes: Sequence[str | None], stated: identity.Stated
     for row, columns in zip(stated.rows, stated.identities, strict=True):
         if sandboxes[row] is not None and columns.get("sandbox_id", sandboxes[row]) != sandboxes[row]:
             continue
-        for name, value in columns.items():
-            column = draft.column(name)
+        for field, value in columns.items():
+            column = draft.column(field)
             column[row] = column[row] or value
         bases[row] = bases[row] or basis
 
