@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from kata_audit.parse.dialects.journal_native import is_native
 from kata_audit.parse.draft import Draft
+from kata_audit.parse.frames.audit_eventlist import read_item
 from kata_audit.parse.frames.cri import join_partials, read_lines, read_path
 from kata_audit.parse.frames.journal_export import read_fields
 from kata_audit.parse.frames.journal_json import load_object
@@ -27,7 +28,10 @@ _COMPONENT_OF_IDENTIFIER = {
     "audit": Component.AUDITD,
 }
 """Who writes under a SYSLOG_IDENTIFIER, where the record itself does not say."""
-
+_DIALECT_OF_TRANSPORT: dict[str, str] = {}
+"""The grammar of what journald itself received over a `_TRANSPORT`, its own trusted field."""
+_DIALECT_OF_IDENTIFIER: dict[str, str] = {}
+"""The grammar of all that is written under a SYSLOG_IDENTIFIER, where its texts tell none."""
 
 _LAST_MICROSECOND = ((1 << 63) - 1) // 1000
 """The last time that 64 bits of nanoseconds hold: in the year 2262."""
@@ -81,6 +85,8 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
             _read_journal(draft, texts, rows, [_export(frame) for frame in frames], frames)
         elif transport is Transport.CRI:
             _read_cri(draft, texts, rows, frames, evidence)
+        elif transport is Transport.AUDIT_EVENTLIST:
+            _read_eventlist(draft, texts, rows, frames)
         else:
             guest = ORIGIN_OF[transport] is Origin.GUEST
             texts.rows.extend(rows)
@@ -124,11 +130,32 @@ def _read_journal(
             texts.rows.append(row)
             texts.texts.append(text)
             texts.guest.append(False)
-            texts.dialects.append(None)
+            texts.dialects.append(_dialect_of_entry(entry))
     _keep_broken(draft, broken, dict(zip(rows, frames, strict=True)))
     lost = set(broken)
     silent = [row for row, entry in zip(rows, known, strict=True) if entry.get("MESSAGE") is None and row not in lost]
     draft.put("parse_status", silent, [ParseStatus.ENVELOPE] * len(silent))
+
+
+def _read_eventlist(draft: Draft, texts: Texts, rows: Sequence[int], frames: Sequence[bytes]) -> None:
+    """Read the events of a webhook's bodies; a body's head and tail are envelope."""
+    for row, frame in zip(rows, frames, strict=True):
+        item = read_item(frame)
+        if item is None:
+            draft.column("parse_status")[row] = ParseStatus.ENVELOPE
+            continue
+        texts.rows.append(row)
+        texts.texts.append(decode(item))
+        texts.guest.append(False)
+        texts.dialects.append("kube-audit")
+    draft.name_dialect(rows, "audit-eventlist")
+
+
+def _dialect_of_entry(entry: Mapping[str, Any]) -> str | None:
+    """Tell the dialect that an entry's trusted transport or its identifier decides; None leaves it to the signatures."""
+    transport, identifier = entry.get("_TRANSPORT"), entry.get("SYSLOG_IDENTIFIER")
+    found = _DIALECT_OF_TRANSPORT.get(transport) if type(transport) is str else None
+    return found or (_DIALECT_OF_IDENTIFIER.get(identifier) if type(identifier) is str else None)
 
 
 def _keep_broken(draft: Draft, rows: Sequence[int], frames: Mapping[int, bytes]) -> None:
