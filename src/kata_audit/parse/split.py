@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from kata_audit.parse.frames.audit_eventlist import scan_eventlist
 from kata_audit.parse.frames.journal_export import scan_export
 from kata_audit.parse.frames.lines import scan_lines
 from kata_audit.schema.record import EVIDENCE_SCHEMA, EvidenceRows
@@ -18,8 +19,9 @@ from kata_audit.schema.source import Chunk, Transport
 MAX_FRAME = 256 * 1024
 """A longer record becomes successive frames of this size in one frame group."""
 
+_GRAMMARS = {Transport.JOURNAL_EXPORT: scan_export, Transport.AUDIT_EVENTLIST: scan_eventlist}
 _SCANNERS: dict[Transport, Callable[[bytes, int, int], tuple[list[int], int]]] = {
-    transport: scan_export if transport is Transport.JOURNAL_EXPORT else scan_lines for transport in Transport
+    transport: _GRAMMARS.get(transport, scan_lines) for transport in Transport
 }
 
 

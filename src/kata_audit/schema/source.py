@@ -31,6 +31,8 @@ class Transport(StrEnum):
     """A guest's console or its log port: everything in it was written by the guest."""
     BARE = "bare"
     """Lines of a file that nobody declared."""
+    AUDIT_EVENTLIST = "audit-eventlist"
+    """Bodies that kube-apiserver posts to its audit webhook; each of their events is a record."""
 
 
 ORIGIN_OF: dict[Transport, Origin] = {
@@ -40,6 +42,7 @@ ORIGIN_OF: dict[Transport, Origin] = {
     Transport.HOST_FILE: Origin.HOST,
     Transport.CONSOLE: Origin.GUEST,
     Transport.BARE: Origin.UNKNOWN,
+    Transport.AUDIT_EVENTLIST: Origin.HOST,
 }
 """The origin of a transport's outermost text: structural, as ADR 0006 decides."""
 
