@@ -1,14 +1,20 @@
 """L2 for masks: rows and order stay, only secrets change, markers cannot be forged, and JSON stays JSON."""
 
+import itertools
 import json
 import re
 
-from hypothesis import given, settings
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.evidence import evidence
 
-from kata_audit.parse.mask import mask
-from kata_audit.schema.source import Transport
+from kata_audit.parse import mask as masks
+from kata_audit.parse import split as frames
+from kata_audit.parse.mask import Open, mask, mask_onward
+from kata_audit.parse.split import Held, finish, split
+from kata_audit.schema.source import Chunk, Source, Transport
 
 MARKER = re.compile(rb"\*masked:[a-z0-9-]+(?::[0-9a-f]{16})?\*")
 SOUP = st.lists(
@@ -73,3 +79,66 @@ def test_masks_do_not_depend_on_how_rows_lie_in_memory(text: bytes, cuts: list[i
         whole = mask(rows.slice(place), b"k")[0]
         copied = mask(evidence(b"".join(rows.column("raw").to_pylist()[place:]), Transport.BARE), b"k")[0]
         assert whole.column("raw").to_pylist() == copied.column("raw").to_pylist()
+
+
+SIGN = "PRIVATE " + "KEY-----"
+KEY_LINES = [
+    "-----BEGIN RSA " + SIGN,
+    "-----END RSA " + SIGN,
+    "MIIBOgIBAAJBAKj34GkxFhD90vcNLYLInFEX6Ppy1tPf9Cnzj4p4WGeK",
+    "Zm9v",
+]
+STREAM = st.lists(
+    st.sampled_from(
+        [*KEY_LINES, *(f"{line}\n" for line in KEY_LINES), *("plain\n",) * 3, "\n" * 60, "x" * 70, "password=hunter21 "]
+    )
+    | SOUP,
+    max_size=24,
+).map("".join)
+
+
+def masked_in(pieces: list[bytes], transport: Transport) -> list[tuple[str, bytes]]:
+    """Mask a stream that comes in pieces; give each row's cursor and bytes."""
+    source = Source("test", "c/n", "default", transport)
+    held, waiting, offset, given_out = Held(), Open(), 0, []
+    chunk = Chunk(source, "s", 0, b"", 1)
+    for piece in pieces:
+        chunk = Chunk(source, "s", offset, piece, 1)
+        held, rows = split(held, chunk)
+        waiting, ready = mask_onward(waiting, rows, b"k" * 32, in_line=held.group is not None)
+        given_out.append(ready)
+        offset += len(piece)
+    given_out.append(mask_onward(waiting, finish(held, chunk), b"k" * 32, in_line=False, ended=True)[1])
+    table = pa.Table.from_batches(given_out)
+    return list(zip(table["cursor"].to_pylist(), table["raw"].to_pylist(), strict=True))
+
+
+@pytest.mark.parametrize("transport", [Transport.BARE, Transport.CRI, Transport.JOURNAL_EXPORT])
+@example(text="\n".join(KEY_LINES[index] for index in (0, 2, 2, 3, 1)), cuts=[90, 150, 160], limit=64)
+@example(text=f"{KEY_LINES[2]}\n" + "\n" * 126 + f"Zm9v x\n{KEY_LINES[1]}\n", cuts=[57, 190], limit=64)
+@example(text=f"{KEY_LINES[0]}\n" + "\n" * 127 + f"Zm9v x\n{KEY_LINES[1]}\n", cuts=[170, 171], limit=64)
+@given(text=STREAM, cuts=st.lists(st.integers(0, 3_000), max_size=8), limit=st.sampled_from([16, 64, frames.MAX_FRAME]))
+@settings(max_examples=200)
+def test_masks_do_not_depend_on_the_chunks(transport: Transport, text: str, cuts: list[int], limit: int) -> None:
+    """A key whose lines, or a line whose pieces, come in two chunks is masked like in one."""
+    data = text.encode()
+    edges = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "MAX_FRAME", limit)
+        whole = masked_in([data], transport)
+
+        assert masked_in([data[first:last] for first, last in itertools.pairwise(edges)], transport) == whole
+
+
+@given(cuts=st.lists(st.integers(0, 3_000), max_size=8), held=st.integers(128, 400), shift=st.integers(0, 63))
+def test_a_secret_across_pieces_is_found_however_little_is_held(cuts: list[int], held: int, shift: int) -> None:
+    """A line longer than what may be held gives its pieces out, and each is looked at with its neighbours."""
+    data = b"x" * (1_000 + shift) + b" password=hunter21hunter21 " + b"y" * 500 + b"\nnext\n"
+    edges = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "MAX_FRAME", 64)
+        patch.setattr(masks, "HELD_BYTES", held)
+        found = masked_in([data[first:last] for first, last in itertools.pairwise(edges)], Transport.BARE)
+
+    joined = b"".join(raw for _, raw in found)
+    assert MARKER.sub(b"", joined) == data.replace(b"hunter21hunter21", b"")

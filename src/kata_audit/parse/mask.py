@@ -1,7 +1,8 @@
 """Mask secrets in frames before they reach the disk: the stage between split and the spool.
 
 Pure and linear: one scan over all bytes of the rows, and a closer look only where it hits. Rows that hold nothing are not
-copied. Pieces of a longer line that follow one another are looked at as the line they are.
+copied. Pieces of a longer line that follow one another are looked at as the line they are. What a stream's next rows may
+still decide is held back: a line that is not over, and a private key whose end has not come.
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,11 +13,14 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kata_audit.parse.secret_edits import Edit, Markers, apply_edits, find_edits
+from kata_audit.parse.secret_edits import Edit, Markers, apply_edits, find_edits, first_open
 from kata_audit.parse.secret_export import block_lengths
 from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.schema.source import Transport, transport_of
+
+HELD_BYTES = 4 << 20
+"""Most bytes of `raw` that are held back. Of a longer line the last piece is, so that its secrets are found too."""
 
 
 class MaskCounts(NamedTuple):
@@ -31,6 +35,16 @@ class MaskCounts(NamedTuple):
     secrets: Mapping[str, int]
 
 
+class Open(NamedTuple):
+    """Rows of one stream as they came in, which the next ones are looked at together with.
+
+    The first `given` of them are out already; the others are not.
+    """
+
+    rows: EvidenceRows | None = None
+    given: int = 0
+
+
 def mask(rows: EvidenceRows, key: bytes | None) -> tuple[EvidenceRows, MaskCounts]:
     """Put markers in place of secrets.
 
@@ -42,15 +56,53 @@ def mask(rows: EvidenceRows, key: bytes | None) -> tuple[EvidenceRows, MaskCount
         The same rows in the same order (L2), where only `raw` may differ; and what was found. Every `*masked:` in the new
         `raw` is a marker of ours: one that came in is masked like a secret.
     """
+    now, counts, _ = _masked(rows, key)
+    return now, counts
+
+
+def mask_onward(
+    held: Open, rows: EvidenceRows, key: bytes | None, *, in_line: bool, ended: bool = False
+) -> tuple[Open, EvidenceRows]:
+    """Put markers in place of secrets in the next rows of a stream; hold back what its later rows may still decide.
+
+    Args:
+        held: What the last call on this stream gave back; `Open()` at the start.
+        rows: Its next rows.
+        key: Key of the fingerprints in markers; None leaves them out.
+        in_line: Whether the last row is a piece of a line that is not over.
+        ended: Whether nothing more comes: then nothing is held back.
+
+    Returns:
+        What is held now, and the rows that are ready, masked: together the rows of all calls are the stream's (L2), with the
+        same masks however they were dealt out, as long as `HELD_BYTES` hold what is open.
+    """
+    if held.rows is not None and held.rows.num_rows:
+        rows = pa.concat_batches([held.rows, rows])
+    given = held.given
+    over = _last_record(rows) if in_line and not ended else rows.num_rows
+    now, _, ready = _masked(rows.slice(0, over), key)
+    if ended:
+        return Open(), now.slice(given)
+    if _size(rows.slice(ready)) > HELD_BYTES:
+        ready = rows.num_rows - int(in_line)
+        return Open(rows.slice(ready - 1), 1), _masked(rows, key)[0].slice(given, ready - given)
+    return Open(rows.slice(ready), max(given - ready, 0)), now.slice(given, max(ready - given, 0))
+
+
+def _masked(rows: EvidenceRows, key: bytes | None) -> tuple[EvidenceRows, MaskCounts, int]:
+    """Mask rows; tell what was found, and the first row of what is open."""
     data, starts = _bytes_of(rows)
     if not data:
-        return rows, MaskCounts(0, {})
+        return rows, MaskCounts(0, {}), rows.num_rows
     firsts = _record_firsts(rows)
     bounds = starts if firsts is None else [starts[first] for first in firsts] + [starts[-1]]
-    edits = find_edits(data, bounds, Markers(key))
-    if not edits:
-        return rows, MaskCounts(0, {})
-    parts = _cut_at_rows(starts, edits)
+    found = find_edits(data, bounds, Markers(key))
+    ready = first_open(data, bounds, found)
+    if firsts is not None:
+        ready = [*firsts, rows.num_rows][ready]
+    if not found.edits:
+        return rows, MaskCounts(0, {}), ready
+    parts = _cut_at_rows(starts, found.edits)
     lengths = block_lengths(data, bounds, _export_records(rows, firsts), parts)
     changed = _changed_rows(data, starts, [*parts, *_cut_at_rows(starts, lengths)])
     raw = pc.replace_with_mask(
@@ -59,8 +111,21 @@ def mask(rows: EvidenceRows, key: bytes | None) -> tuple[EvidenceRows, MaskCount
         pa.array(list(changed.values()), pa.large_binary()),
     )
     place = rows.schema.get_field_index("raw")
-    counts = Counter(kind for edit in edits for kind in edit.kinds)
-    return rows.set_column(place, rows.schema.field(place), raw), MaskCounts(len(changed), dict(counts))
+    counts = Counter(kind for edit in found.edits for kind in edit.kinds)
+    return rows.set_column(place, rows.schema.field(place), raw), MaskCounts(len(changed), dict(counts)), ready
+
+
+def _size(rows: EvidenceRows) -> int:
+    """Count the bytes of `raw`."""
+    return int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
+
+
+def _last_record(rows: EvidenceRows) -> int:
+    """Give the first row of the last record."""
+    if not rows.num_rows:
+        return 0
+    firsts = _record_firsts(rows)
+    return rows.num_rows - 1 if firsts is None else firsts[-1]
 
 
 def _bytes_of(rows: EvidenceRows) -> tuple[bytes, Sequence[int]]:

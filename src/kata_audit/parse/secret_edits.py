@@ -3,7 +3,7 @@
 import hmac
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kata_audit.parse import secret_patterns as known
 from kata_audit.parse.secret_spans import RULES, Place, Span
@@ -24,6 +24,18 @@ class Edit(NamedTuple):
     end: int
     new: bytes
     kinds: tuple[str, ...]
+
+
+class Found(NamedTuple):
+    """What stands in records.
+
+    `edits` are in order and do not overlap. `begins` and `ends` are the records in which a private key begins without
+    ending, and ends without having begun.
+    """
+
+    edits: list[Edit]
+    begins: Sequence[int]
+    ends: Sequence[int]
 
 
 class Markers:
@@ -51,7 +63,7 @@ class Markers:
         return made
 
 
-def find_edits(data: bytes, bounds: Sequence[int], markers: Markers) -> list[Edit]:
+def find_edits(data: bytes, bounds: Sequence[int], markers: Markers) -> Found:
     """Find every secret in `data` and say what stands there instead.
 
     Args:
@@ -60,10 +72,9 @@ def find_edits(data: bytes, bounds: Sequence[int], markers: Markers) -> list[Edi
         markers: Makes the markers.
 
     Returns:
-        Edits in order, which do not overlap. A secret ends with its record, but for a private key whose lines are records of
-        their own.
+        The edits, and the ends of private keys whose lines are records of their own: any other secret ends with its record.
     """
-    spans, views = _scan(data, bounds, markers)
+    spans, views, begins, ends = _scan(data, bounds, markers)
     found: list[tuple[int, int, str, Edit | None]] = [(span.start, span.end, span.kind, None) for span in spans]
     found += [(view.start, view.end, "bytes", view) for view in views]
     found.sort(key=lambda one: (one[0], -one[1]))
@@ -77,7 +88,31 @@ def find_edits(data: bytes, bounds: Sequence[int], markers: Markers) -> list[Edi
         if end > start:
             edits.append(view or Edit(start, end, markers.marker(kind, data[start:end]), (kind,)))
         start, end, kind, view = first, _past_marker_tail(data, last), other, seen
-    return edits
+    return Found(edits, begins, ends)
+
+
+def first_open(data: bytes, bounds: Sequence[int], found: Found) -> int:
+    """Tell which records must be looked at again together with the ones behind them.
+
+    A private key that has begun is open until it ends or `_KEY_BLOCK_RECORDS` have passed. A line that looks like one of a
+    key is open as long, because an end that comes would make it one.
+
+    Args:
+        data: Records, one behind the other.
+        bounds: Where each record begins, and where the last one ends.
+        found: What was found in them.
+
+    Returns:
+        The first such record; their number where there is none.
+    """
+    count = len(bounds) - 1
+    begin, end = (marks[-1] if marks else -1 for marks in (found.begins, found.ends))
+    if begin >= max(end, 0) and count - begin <= _KEY_BLOCK_RECORDS + 1:
+        return begin
+    for record in range(max(begin + 1, end + 1, count - _KEY_BLOCK_RECORDS, 0), count):
+        if next(_lines(known.PEM_LINE, data, bounds, record), None) is not None:
+            return record
+    return count
 
 
 def _past_marker_tail(data: bytes, end: int) -> int:
@@ -97,7 +132,9 @@ def apply_edits(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> byt
     return b"".join(parts)
 
 
-def _scan(data: bytes, bounds: Sequence[int], markers: Markers) -> tuple[list[Span], list[Edit]]:
+def _scan(
+    data: bytes, bounds: Sequence[int], markers: Markers
+) -> tuple[list[Span], list[Edit], Sequence[int], Sequence[int]]:
     """Walk over the trigger's hits."""
     spans: list[Span] = []
     views: list[Edit] = []
@@ -131,7 +168,7 @@ def _scan(data: bytes, bounds: Sequence[int], markers: Markers) -> tuple[list[Sp
                 cut_keys.append(record)
     if cut_keys or stray_ends:
         spans += _key_lines(data, bounds, cut_keys, stray_ends)
-    return spans, views
+    return spans, views, cut_keys, stray_ends
 
 
 def _view(data: bytes, start: int, end: int, rule: str, markers: Markers) -> Iterator[Edit]:
@@ -147,7 +184,7 @@ def _view(data: bytes, start: int, end: int, rule: str, markers: Markers) -> Ite
         text = bytes(numbers)
     else:
         text = bytes.fromhex(found[b"value"].decode()).replace(b"\0", b" ")
-    edits = find_edits(text, (0, len(text)), markers)
+    edits = find_edits(text, (0, len(text)), markers).edits
     if not edits:
         return
     masked = apply_edits(text, 0, len(text), edits)
@@ -156,21 +193,35 @@ def _view(data: bytes, start: int, end: int, rule: str, markers: Markers) -> Ite
 
 
 def _key_lines(data: bytes, bounds: Sequence[int], cut_keys: Sequence[int], stray_ends: Sequence[int]) -> Iterator[Span]:
-    """Mask the lines of private keys whose begin and end stand in different records."""
+    """Mask the lines of private keys whose begin and end stand in different records.
+
+    The line before the end may hold any few letters. It is one only behind a begin or another line of the key. What a record
+    with a begin or an end holds is decided by that alone: so none needs what stands before a begin, or behind an end.
+    """
     last_record = len(bounds) - 2
-    ranges = set()
-    for record in cut_keys:
-        after = bisect_right(stray_ends, record)
-        ranges.add((record + 1, min([*stray_ends[after : after + 1], record + _KEY_BLOCK_RECORDS, last_record])))
+    begun: dict[int, bool] = {}
     for record in stray_ends:
         before = bisect_left(cut_keys, record)
-        ranges.add(
-            (max([*(one + 1 for one in cut_keys[max(before - 1, 0) : before]), record - _KEY_BLOCK_RECORDS, 0]), record)
-        )
+        first = max([*(one + 1 for one in cut_keys[max(before - 1, 0) : before]), record - _KEY_BLOCK_RECORDS, 0])
+        begun.update(dict.fromkeys(range(first, record + 1), False))
+    for record in cut_keys:
+        after = bisect_right(stray_ends, record)
+        last = min([*stray_ends[after : after + 1], record + _KEY_BLOCK_RECORDS, last_record])
+        begun.update(dict.fromkeys(range(record + 1, last + 1), True))
     ends = set(stray_ends)
-    for record in sorted({one for first, last in ranges for one in range(first, last + 1)}):
-        rule = known.PEM_LAST_LINE if record + 1 in ends else known.PEM_LINE
-        for line in rule.finditer(data, bounds[record], bounds[record + 1]):
-            if not known.HEXADECIMAL.fullmatch(line[b"value"]):
-                start, end = line.span(1)
-                yield Span(start, end, "pem")
+    last_line = never = -_KEY_BLOCK_RECORDS
+    for record in sorted(begun.keys() - (set(cut_keys) - ends)):
+        behind = begun[record] or record - last_line < _KEY_BLOCK_RECORDS
+        rule = known.PEM_LAST_LINE if behind and record + 1 in ends and record not in ends else known.PEM_LINE
+        for span in _lines(rule, data, bounds, record):
+            last_line = record
+            yield span
+        last_line = never if record in ends else last_line
+
+
+def _lines(rule: Any, data: bytes, bounds: Sequence[int], record: int) -> Iterator[Span]:
+    """Find what looks like lines of a key in a record."""
+    for line in rule.finditer(data, bounds[record], bounds[record + 1]):
+        if not known.HEXADECIMAL.fullmatch(line[b"value"]):
+            start, end = line.span(1)
+            yield Span(start, end, "pem")

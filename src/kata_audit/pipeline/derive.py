@@ -9,8 +9,9 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kata_audit.errors import ReceiverError
 from kata_audit.parse.catalog.matcher import Catalog
-from kata_audit.parse.mask import mask
+from kata_audit.parse.mask import Open, mask_onward
 from kata_audit.parse.split import Held, finish, split
 from kata_audit.parse.waves import DERIVE_VERSION, parse
 from kata_audit.receivers.base import Receiver
@@ -64,17 +65,35 @@ def evidence_of(receiver: Receiver, *, start: int, key: bytes | None) -> Iterato
         key: Key of the fingerprints in masks; None leaves them out.
 
     Returns:
-        Rows of `EVIDENCE_SCHEMA` with null `seq`, masked, in order (L1).
+        Rows of `EVIDENCE_SCHEMA` with null `seq`, masked, in order (L1). A private key or a line that is not over waits for
+        its end; where the stream breaks off, what waits comes out before the error does.
+
+    Raises:
+        ReceiverError: The outside world failed.
     """
-    held = Held(offset=start)
+    held, waiting = Held(offset=start), Open()
     last: Chunk | None = None
-    for chunk in receiver.receive(start):
+    stopped: BaseException | None = None
+    chunks = receiver.receive(start)
+    while True:
+        try:
+            chunk = next(chunks, None)
+        except (ReceiverError, KeyboardInterrupt) as error:
+            stopped = error  # what came before it is good, and goes out
+            break
+        if chunk is None:
+            break
         held, rows = split(held, chunk)
         last = chunk
-        if rows.num_rows:
-            yield mask(rows, key)[0]
-    if last is not None and (rest := finish(held, last)).num_rows:
-        yield mask(rest, key)[0]
+        waiting, ready = mask_onward(waiting, rows, key, in_line=held.group is not None)
+        if ready.num_rows:
+            yield ready
+    if last is not None:
+        rest = finish(held if stopped is None else Held(), last)
+        if (ready := mask_onward(waiting, rest, key, in_line=False, ended=True)[1]).num_rows:
+            yield ready
+    if stopped is not None:
+        raise stopped
 
 
 def records_of(receiver: Receiver, *, key: bytes | None, derive: Derive) -> Iterator[RecordRows]:
