@@ -66,7 +66,8 @@ def parse(evidence: EvidenceRows, catalog: Catalog) -> RecordRows:
         Rows of `RECORD_SCHEMA`, one per row and in order (L2); `batch` and `index` are null.
     """
     pieces = join_pieces(evidence)
-    slices, start = [], 0
+    slices: list[Any] = []
+    start = 0
     while start < len(evidence) or not slices:
         slices.append(_parse_slice(evidence, start, pieces, catalog))
         start += len(slices[-1])
@@ -169,7 +170,7 @@ def _scatter(draft: Draft, dialect: str, rows: Sequence[int], scan: Scan, guest:
         if column == "time":
             _put_times(draft, rows, values, guest)
         elif some_guest and column == "component":
-            draft.put(column, rows, _no_host_names(values, guest))
+            draft.put(column, rows, _no_host_names(draft, rows, values, guest))
         elif some_guest and column in _IDENTITY_OF_TEXT:
             draft.put(column, rows, [None if is_guest else value for value, is_guest in zip(values, guest, strict=True)])
         else:
@@ -184,11 +185,14 @@ def _scatter(draft: Draft, dialect: str, rows: Sequence[int], scan: Scan, guest:
         attributes[row] = {**before, **stated} if before else stated
 
 
-def _no_host_names(components: Sequence[Any], guest: Sequence[bool]) -> list[Any]:
-    """Give texts of guests no component that only a host has."""
+def _no_host_names(draft: Draft, rows: Sequence[int], components: Sequence[Any], guest: Sequence[bool]) -> list[Any]:
+    """Give texts of guests no component that only a host has, and output of containers none but `other`."""
+    path = draft.path
     return [
-        Component.OTHER if is_guest and component is not None and component not in _GUEST_COMPONENTS else component
-        for component, is_guest in zip(components, guest, strict=True)
+        Component.OTHER
+        if is_guest and (path[row][:3] == "cri" or (component is not None and component not in _GUEST_COMPONENTS))
+        else component
+        for row, component, is_guest in zip(rows, components, guest, strict=True)
     ]
 
 

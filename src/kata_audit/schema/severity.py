@@ -37,6 +37,9 @@ SLOG: dict[str, int] = {
 }
 """Short words of Rust's slog (agent, runtime-rs up to 3.19). Source: slog `Level::as_short_str`."""
 
+RUST: dict[str, int] = {"TRACE": TRACE, "DEBUG": DEBUG, "INFO": INFO, "WARN": WARN, "ERROR": ERROR}
+"""Words of Rust's log and tracing (guest components, kata-deploy). Source: log `Level`, tracing `Level`."""
+
 RUNTIME_RS_PRIORITY: dict[str, int] = {"2": FATAL, "3": ERROR, "4": WARN, "5": INFO, "6": DEBUG, "7": TRACE}
 """journald PRIORITY as runtime-rs writes it: one off from syslog's. Source: slog-journald's level map, seen in captures."""
 

@@ -55,8 +55,13 @@ def _pairs(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
     return fields, malformed
 
 
-def _component(record: dict[str, str]) -> str | None:
-    """Tell the Kata program that wrote a record, from its fixed fields; None is the envelope's to tell."""
+def _component(record: dict[str, str], *, guest: bool) -> str | None:
+    """Tell the Kata program that wrote a record, from its fixed fields; None is the envelope's to tell.
+
+    At a guest's position it can be the agent of 1.x only, which wrote logrus text too.
+    """
+    if guest:
+        return Component.AGENT if record.get("name") == "kata-agent" else None
     named = _KATA_NAMES.get(record.get("name", ""))
     if named is not None:
         return named
@@ -115,23 +120,23 @@ def _identities(fields: Sequence[dict[str, str]]) -> dict[str, list[Any]]:
 
 
 def _inner(fields: Sequence[dict[str, str]], bodies: Sequence[str]) -> Inner | None:
-    """Find the guest's own text: the value of `vmconsole`, and what the 1.x proxy relayed as its message."""
+    """Find the guest's own text: the value of `vmconsole`, and what the 1.x proxy relayed as its message, with line end."""
     rows = [row for row, record in enumerate(fields) if "vmconsole" in record]
     texts = [unquote_go(fields[row].pop("vmconsole")) for row in rows]
     for row, record in enumerate(fields):
         if record.get("name") == "kata-proxy" and record.get("source") == "agent":
             rows.append(row)
-            texts.append(bodies[row])
+            texts.append(bodies[row].rstrip("\n"))
     return Inner(rows, texts, [True] * len(rows)) if rows else None
 
 
-def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
+def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     """Read logrus lines; see `Dialect`."""
     fields, malformed = _pairs(texts)
     times = [unquote_go(record.pop("time", "")) or None for record in fields]
     levels = [LOGRUS.get(record.pop("level", "")) for record in fields]
     bodies = [unquote_go(record.pop("msg", "")) for record in fields]
-    components = [_component(record) for record in fields]
+    components = [_component(record, guest=is_guest) for record, is_guest in zip(fields, guest, strict=True)]
     columns: dict[str, list[Any]] = {
         "time": times,
         "severity_number": levels,

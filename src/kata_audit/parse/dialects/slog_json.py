@@ -16,7 +16,12 @@ from kata_audit.parse.texts import journal_text
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import SLOG
 
-_NAMES = {"kata-agent": Component.AGENT, "kata-runtime": Component.RUNTIME_RS, "kata-ctl": Component.KATA_CTL}
+_NAMES = {
+    "kata-agent": Component.AGENT,
+    "kata-runtime": Component.RUNTIME_RS,
+    "kata-ctl": Component.KATA_CTL,
+    "kata-trace-forwarder": Component.TRACE_FORWARDER,
+}
 _RELAYED = ('{"msg"', 'time="')
 """What a relayed record begins with; other messages are just text."""
 
