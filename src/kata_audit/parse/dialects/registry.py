@@ -7,10 +7,45 @@ signature claims is plain: it stands in `body` as it is.
 import re
 from collections.abc import Mapping, Sequence
 
-from kata_audit.parse.dialects import logrus, slog_json
+from kata_audit.parse.dialects import (
+    auditd,
+    env_logger,
+    host_kernel,
+    journald,
+    kernel,
+    kube_audit,
+    kube_audit_legacy,
+    logrus,
+    logrus_tty,
+    runtime_rs_text,
+    rust_panic,
+    slog_json,
+    slog_term,
+    systemd_console,
+    tracing,
+)
 from kata_audit.parse.dialects.base import Dialect
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (logrus.DIALECT, slog_json.DIALECT)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        logrus.DIALECT,
+        kube_audit.DIALECT,
+        slog_json.DIALECT,
+        kube_audit_legacy.DIALECT,
+        kernel.DIALECT,
+        systemd_console.DIALECT,
+        rust_panic.DIALECT,
+        env_logger.DIALECT,
+        tracing.DIALECT,
+        slog_term.DIALECT,
+        logrus_tty.DIALECT,
+        auditd.DIALECT,
+        host_kernel.DIALECT,
+        journald.DIALECT,
+        runtime_rs_text.DIALECT,
+    )
+}
 
 
 class _Signatures:
