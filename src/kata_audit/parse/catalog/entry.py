@@ -23,7 +23,7 @@ _KEYS: Final = frozenset(
         "versions", "benign", "meaning", "component", "components", "seen",
     }
 )  # fmt: skip
-_CONDITIONS: Final = frozenset({"attribute", "contains", "starts", "equals", "present", "absent"})
+_CONDITIONS: Final = frozenset({"contains", "starts", "equals", "present", "absent", "same", "differs"})
 _RETAINED: Final = ("audit", "security", "operational", "debug")
 
 
@@ -32,16 +32,19 @@ class Condition(NamedTuple):
 
     Args:
         attribute: An attribute of the record, or `hole:<name>` of the template, or `column:<name>` of the record.
-        test: contains, starts, equals, present or absent.
-        texts: Any of these fits; empty for present and absent.
+        test: contains, starts, equals, present or absent; same or differs, from another attribute.
+        texts: Any of these fits; empty for present and absent; the other attribute's name for same and differs.
     """
 
     attribute: str
     test: str
     texts: tuple[str, ...]
 
-    def holds(self, value: str | None) -> bool:
-        """Say whether a value fits."""
+    def holds(self, look_up: Callable[[str], str | None]) -> bool:
+        """Say whether it holds of a record."""
+        value = look_up(self.attribute)
+        if self.test in {"same", "differs"}:
+            return (value == look_up(self.texts[0])) is (self.test == "same")
         if self.test == "absent":
             return not value
         if not value:

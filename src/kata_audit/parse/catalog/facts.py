@@ -3,6 +3,7 @@
 A source is `name`, or `name | form`: the name of a hole, an attribute, or `column:<name>`; forms are the functions below.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -38,11 +39,11 @@ def _at(value: Any, path: list[str]) -> str | None:
 
 
 def _rust(text: str, path: str) -> str | None:
-    return _at(read_rust(text), path.split(".") if path else [])
+    return _at(read_rust(text), path.split("/") if path else [])
 
 
 def _go(text: str, path: str) -> str | None:
-    return _at(read_go(text), path.split(".") if path else [])
+    return _at(read_go(text), path.split("/") if path else [])
 
 
 def _first_line(text: str, _: str) -> str | None:
@@ -57,12 +58,44 @@ def _after(text: str, mark: str) -> str | None:
     return text.partition(mark)[2] or None
 
 
+def _before(text: str, mark: str) -> str | None:
+    return text.partition(mark)[0].strip() or None
+
+
+_POLICY: Final = re.compile(r"(?<![\w./-])([A-Z][A-Za-z]{2,63}Request) is blocked by policy: ")
+
+
+def _policy_endpoint(text: str, _: str) -> str | None:
+    """Give the request that the guest's policy refused; argv that only spells such a text stands elsewhere."""
+    found = _POLICY.search(text)
+    return found[1] if found else None
+
+
+_EXIT_STATUS: Final = re.compile(r"\bexit_status:([0-9]{1,10})\b")
+_ENTERED: Final = re.compile(r"cannot enter container ([0-9a-f]{64}), with err")
+
+
+def _exit_status(text: str, _: str) -> str | None:
+    """Give the code of a task event; protobuf leaves out a code of 0."""
+    found = _EXIT_STATUS.search(text)
+    return found[1] if found else "0"
+
+
+def _entered_container(text: str, _: str) -> str | None:
+    found = _ENTERED.search(text)
+    return found[1] if found else None
+
+
 _FORMS: Final[Mapping[str, Callable[[str, str], str | None]]] = {
     "rust": _rust,
     "go": _go,
     "first_line": _first_line,
     "words": _words,
     "after": _after,
+    "before": _before,
+    "policy_endpoint": _policy_endpoint,
+    "exit_status": _exit_status,
+    "entered_container": _entered_container,
 }
 
 

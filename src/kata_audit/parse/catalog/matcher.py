@@ -83,7 +83,7 @@ def _file(held: _Component, template: Template, entry: Entry) -> None:
 
 
 def _holds(entry: Entry, holes: Mapping[str, str], look_up: Callable[[str], str | None]) -> bool:
-    return all(condition.holds(holes.get(condition.attribute) or look_up(condition.attribute)) for condition in entry.when)
+    return all(condition.holds(lambda name: holes.get(name) or look_up(name)) for condition in entry.when)
 
 
 def name(draft: Draft, catalog: Catalog) -> None:
