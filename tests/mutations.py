@@ -1,7 +1,7 @@
 """Lines as the next version of their writer could write them: mutations of real ones, the same for the same seed.
 
 `json_mutations` and `pair_mutations` give (kind, text): kind `torn` broke the grammar, every other kind kept what the line
-says, or added to it.
+says, or added to it. `word_mutations` break prose and its order: what is read of it must still stand where it belongs.
 """
 
 import json
@@ -51,3 +51,26 @@ def pair_mutations(text: str, *, seed: int, quote: str = '"') -> Iterator[tuple[
             yield kind, text + " " * chance.randrange(1, 4)
         else:
             yield kind, text[: chance.randrange(1, len(text))]
+
+
+def word_mutations(text: str, *, seed: int, new: tuple[str, ...] = ("shiny=new", "newly")) -> Iterator[tuple[str, str]]:
+    """Mutate a line of words: a torn end, one more blank, a longer word, two words swapped, a new word, a word in quotes."""
+    chance = random.Random(seed)
+    for number in range(COUNT):
+        kind = ("torn", "blank", "longer", "swapped", "new word", "quoted")[number % 6]
+        words = text.split(" ")
+        place, other = chance.randrange(len(words)), chance.randrange(len(words))
+        if kind == "torn":
+            yield kind, text[: chance.randrange(1, len(text))]
+            continue
+        if kind == "blank":
+            words.insert(place, "")
+        elif kind == "longer":
+            words[place] += "x" * chance.randrange(1, 5000)
+        elif kind == "swapped":
+            words[place], words[other] = words[other], words[place]
+        elif kind == "new word":
+            words.insert(place, chance.choice(new))
+        else:
+            words[place] = f'"{words[place]}"'
+        yield kind, " ".join(words)

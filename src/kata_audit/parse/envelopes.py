@@ -3,15 +3,18 @@
 The envelope is the host's own statement (journald's trusted fields, the kubelet's file name), whatever the text inside is.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kata_audit.parse.dialects import auditd, host_kernel, journald, runtime_rs_text
 from kata_audit.parse.dialects.journal_native import is_native
 from kata_audit.parse.draft import Draft
 from kata_audit.parse.frames.audit_eventlist import read_item
 from kata_audit.parse.frames.cri import join_partials, read_lines, read_path
 from kata_audit.parse.frames.journal_export import read_fields
 from kata_audit.parse.frames.journal_json import load_object
+from kata_audit.parse.frames.prefixes import Prefix, read_prefixes
 from kata_audit.parse.texts import decode, journal_text
 from kata_audit.schema.record import Component, EvidenceRows, ParseStatus
 from kata_audit.schema.severity import SYSLOG_PRIORITY
@@ -28,10 +31,47 @@ _COMPONENT_OF_IDENTIFIER = {
     "audit": Component.AUDITD,
 }
 """Who writes under a SYSLOG_IDENTIFIER, where the record itself does not say."""
-_DIALECT_OF_TRANSPORT: dict[str, str] = {}
+_DIALECT_OF_TRANSPORT: dict[str, str] = {
+    "kernel": host_kernel.DIALECT.name,
+    "audit": auditd.DIALECT.name,
+    "driver": journald.DIALECT.name,
+}
 """The grammar of what journald itself received over a `_TRANSPORT`, its own trusted field."""
 _DIALECT_OF_IDENTIFIER: dict[str, str] = {}
 """The grammar of all that is written under a SYSLOG_IDENTIFIER, where its texts tell none."""
+_DIALECT_OF_PREFIX: dict[str, str] = {
+    "kernel": host_kernel.DIALECT.name,
+    "systemd-journald": journald.DIALECT.name,
+    "audit": auditd.DIALECT.name,
+}
+"""The grammar of lines whose prefix names an identifier that only journald or syslogd itself would give in the journal."""
+_ATTRIBUTE_OF_FIELD = {
+    "MESSAGE_ID": "journal.message_id",
+    "N_DROPPED": "count",
+    "OBJECT_SYSTEMD_UNIT": "systemd.unit",
+    "OBJECT_PID": "process.pid",
+    "OBJECT_COMM": "process.executable.name",
+    "_AUDIT_TYPE_NAME": "audit.type",
+    "_AUDIT_ID": "audit.serial",
+    "_KERNEL_DEVICE": "kernel.device",
+    "_KERNEL_SUBSYSTEM": "kernel.subsystem",
+}
+"""What journald's entries about itself, the kernel and audit state in fields of their own."""
+_SERIAL = re.compile(r"[0-9]{1,20}\Z")
+_FORWARDING = frozenset(("kata",))
+"""Identifiers under which a shim writes its own records and forwards a guest's. In the journal fields tell them apart."""
+_UNITS = (".service", ".scope", ".slice")
+"""`journalctl -o with-unit` names a unit, which shims share with other programs."""
+_AGENT_JSON = ('{"msg"',)
+"""What the agent's records begin with; runtime-rs itself writes none."""
+_CONTINUATION = " " * 16
+"""Further lines of a message in `journalctl`'s text stand as far right as its first line's text: 16 columns at least."""
+_COMPONENT_OF_GUEST_IDENTIFIER = {
+    "kata-agent": Component.AGENT,
+    "kernel": Component.GUEST_KERNEL,
+    "systemd": Component.GUEST_SYSTEMD,
+}
+"""Who writes under an identifier in a guest, as the guest claims."""
 
 _LAST_MICROSECOND = ((1 << 63) - 1) // 1000
 """The last time that 64 bits of nanoseconds hold: in the year 2262."""
@@ -88,12 +128,97 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
         elif transport is Transport.AUDIT_EVENTLIST:
             _read_eventlist(draft, texts, rows, frames)
         else:
-            guest = ORIGIN_OF[transport] is Origin.GUEST
-            texts.rows.extend(rows)
-            texts.texts.extend([decode(frame).removesuffix("\n") for frame in frames])
-            texts.guest.extend([guest] * len(rows))
-            texts.dialects.extend(dialects[receivers[row]] for row in rows)
+            lines = [decode(frame).removesuffix("\n") for frame in frames]
+            declared = [dialects[receivers[row]] for row in rows]
+            if ORIGIN_OF[transport] is Origin.GUEST:
+                _read_guest_lines(draft, texts, rows, lines, declared)
+            else:
+                _read_host_lines(draft, texts, rows, lines, declared)
     return texts
+
+
+def _read_guest_lines(
+    draft: Draft, texts: Texts, rows: Sequence[int], lines: Sequence[str], declared: Sequence[str | None]
+) -> None:
+    """Read lines of a guest's console: a prefix there is the guest's own claim, of its own time and program."""
+    prefixes = read_prefixes(lines, kernel=True)
+    texts.rows.extend(rows)
+    texts.texts.extend([line if prefix is None else prefix.text for line, prefix in zip(lines, prefixes, strict=True)])
+    texts.guest.extend([True] * len(rows))
+    texts.dialects.extend(declared)
+    found = [(row, prefix) for row, prefix in zip(rows, prefixes, strict=True) if prefix is not None]
+    _state_prefixes(draft, found, "guest_time")
+    components = [_COMPONENT_OF_GUEST_IDENTIFIER.get(prefix.identifier) for _, prefix in found]
+    draft.put("component", [row for row, _ in found], components)
+
+
+def _read_host_lines(
+    draft: Draft, texts: Texts, rows: Sequence[int], lines: Sequence[str], declared: Sequence[str | None]
+) -> None:
+    """Read lines of a file: what a logger wrote before them, if any, and the text behind it.
+
+    Of a message of several lines `journalctl` prints all but the first far to the right. Whoever wrote such a line is named
+    elsewhere, if at all, so it is read as nothing but text, and of unknown origin. So are lines whose prefix leaves open
+    whether a shim wrote them or forwarded what a guest wrote.
+    """
+    found: list[tuple[int, Prefix]] = []
+    forwarded: list[int] = []
+    behind: dict[int, str] = {}
+    origins = draft.columns["origin"]
+    for row, line, prefix, named in zip(rows, lines, read_prefixes(lines, kernel=False), declared, strict=True):
+        dialect, guest, text = named, False, line
+        if prefix is not None:
+            found.append((row, prefix))
+            text = prefix.text
+            if prefix.identifier in _FORWARDING or prefix.identifier.endswith(_UNITS):
+                origins[row] = Origin.UNKNOWN
+                guest = named is None and text.startswith(_AGENT_JSON)
+                forwarded += [row] if guest else []
+            dialect = named or _dialect_of_prefix(prefix)
+        elif line.startswith(_CONTINUATION):
+            behind[row] = line
+            continue
+        texts.rows.append(row)
+        texts.texts.append(text)
+        texts.guest.append(guest)
+        texts.dialects.append(dialect)
+    _state_prefixes(draft, found, "host_time")
+    draft.put("component", [row for row, _ in found], [_component_of_prefix(prefix) for _, prefix in found])
+    for row in forwarded:
+        origins[row] = Origin.GUEST
+    for row, line in behind.items():
+        origins[row] = Origin.UNKNOWN
+        draft.column("body")[row] = line.rstrip("\r")
+        draft.column("parse_status")[row] = ParseStatus.PLAIN
+
+
+def _state_prefixes(draft: Draft, found: Sequence[tuple[int, Prefix]], time: str) -> None:
+    """Write what prefixes state of their lines into the draft."""
+    rows = [row for row, _ in found]
+    draft.put(time, rows, [prefix.time for _, prefix in found])
+    draft.put("pid", rows, [prefix.pid for _, prefix in found])
+    draft.put("severity_number", rows, [SYSLOG_PRIORITY.get(prefix.priority or "") for _, prefix in found])
+    for row, prefix in found:
+        draft.attributes[row] = prefix.attributes
+        draft.name_dialect([row], prefix.form)
+
+
+def _component_of_prefix(prefix: Prefix) -> str:
+    if _is_runtime_rs(prefix):
+        return Component.RUNTIME_RS
+    return _COMPONENT_OF_IDENTIFIER.get(prefix.identifier.removesuffix(".service"), Component.OTHER)
+
+
+def _is_runtime_rs(prefix: Prefix) -> bool:
+    """Tell runtime-rs's messages from the Go shim's records and the agent's under the identifier that they share."""
+    return prefix.identifier in _FORWARDING and not prefix.text.startswith((*_AGENT_JSON, 'time="'))
+
+
+def _dialect_of_prefix(prefix: Prefix) -> str | None:
+    """Tell the dialect that a prefix's identifier decides for the text behind it; None leaves it to the signatures."""
+    if _is_runtime_rs(prefix):
+        return runtime_rs_text.DIALECT.name
+    return _DIALECT_OF_PREFIX.get(prefix.identifier) or _DIALECT_OF_IDENTIFIER.get(prefix.identifier)
 
 
 def _export(block: bytes) -> Mapping[str, Any] | None:
@@ -131,6 +256,8 @@ def _read_journal(
             texts.texts.append(text)
             texts.guest.append(False)
             texts.dialects.append(_dialect_of_entry(entry))
+        if _dialect_of_transport(entry) is not None:
+            _state_fields(draft, row, entry)
     _keep_broken(draft, broken, dict(zip(rows, frames, strict=True)))
     lost = set(broken)
     silent = [row for row, entry in zip(rows, known, strict=True) if entry.get("MESSAGE") is None and row not in lost]
@@ -151,11 +278,26 @@ def _read_eventlist(draft: Draft, texts: Texts, rows: Sequence[int], frames: Seq
     draft.name_dialect(rows, "audit-eventlist")
 
 
+def _state_fields(draft: Draft, row: int, entry: Mapping[str, Any]) -> None:
+    """Keep the fields of an entry that journald itself, the kernel or the audit system wrote."""
+    stated = {name: text for field, name in _ATTRIBUTE_OF_FIELD.items() if (text := journal_text(entry.get(field)))}
+    draft.attributes[row] = stated or None
+    serial = stated.get("audit.serial", "")
+    [ns] = _nanoseconds([entry.get("_SOURCE_REALTIME_TIMESTAMP")])
+    if ns is not None and _SERIAL.match(serial):
+        draft.column("fold_key")[row] = auditd.fold_key(str(ns // 10**9), f"{ns // 10**6 % 1000:03}", serial)
+
+
+def _dialect_of_transport(entry: Mapping[str, Any]) -> str | None:
+    transport = entry.get("_TRANSPORT")
+    return _DIALECT_OF_TRANSPORT.get(transport) if type(transport) is str else None
+
+
 def _dialect_of_entry(entry: Mapping[str, Any]) -> str | None:
     """Tell the dialect that an entry's trusted transport or its identifier decides; None leaves it to the signatures."""
-    transport, identifier = entry.get("_TRANSPORT"), entry.get("SYSLOG_IDENTIFIER")
-    found = _DIALECT_OF_TRANSPORT.get(transport) if type(transport) is str else None
-    return found or (_DIALECT_OF_IDENTIFIER.get(identifier) if type(identifier) is str else None)
+    identifier = entry.get("SYSLOG_IDENTIFIER")
+    named = _DIALECT_OF_IDENTIFIER.get(identifier) if type(identifier) is str else None
+    return _dialect_of_transport(entry) or named
 
 
 def _keep_broken(draft: Draft, rows: Sequence[int], frames: Mapping[int, bytes]) -> None:
