@@ -17,6 +17,7 @@ from kata_audit.tlog.entry import encode_entry
 from kata_audit.tlog.tiles import frame_entry
 
 KEPT = Path(__file__).resolve().parents[1] / "data" / "fuzz"
+_CAPTURES = KEPT.parent / "captures"
 _LONGEST = 3_000
 _QUERIES = (
     'pod:api-1 exec AND NOT severity:>=warn "blocked by policy"',
@@ -42,14 +43,19 @@ def streams() -> dict[Transport, list[bytes]]:
     logs = [one.data[:_LONGEST] for one in node.container_logs(records=3_000)][:3]
     with gzip.open(TEMPLATES / "rs-virtiofsd-panic-info.jsonl.gz") as stored:
         entries += [line for line in stored.read().splitlines(keepends=True) if b'"MESSAGE":[' in line]
+    with gzip.open(_CAPTURES / "k8s-audit.log.gz") as stored:
+        events = [line for line in stored.read().splitlines(keepends=True) if len(line) < _LONGEST][::40]
+    with gzip.open(_CAPTURES / "k8s-audit.webhook.jsonl.gz") as stored:
+        bodies = stored.read().splitlines(keepends=True)
     texts = list(_messages(entries))
     return {
         Transport.JOURNAL_JSON: entries,
         Transport.JOURNAL_EXPORT: blocks,
         Transport.CRI: logs,
-        Transport.HOST_FILE: texts,
+        Transport.HOST_FILE: texts + events,
         Transport.CONSOLE: [b"".join(texts)[:_LONGEST], b"[    0.395399] brd: module loaded\r\n"],
         Transport.BARE: texts[:2],
+        Transport.AUDIT_EVENTLIST: bodies,
     }
 
 

@@ -91,6 +91,8 @@ _SYSTEM = ("system:node:", "system:kube-", "system:apiserver", "system:serviceac
 """Users that the control plane runs as; who becomes one of them has the cluster already."""
 _CHATTER = frozenset({"leases", "events", "endpoints", "endpointslices"})
 _REVIEWS = frozenset({"tokenreviews", "subjectaccessreviews"})
+_API_SERVER = frozenset({"kube-apiserver-kubelet-client", "kube-apiserver", "system:apiserver"})
+"""Users under which the API server itself calls kubelets, by kubeadm's and others' habit."""
 _PROBES = ("/readyz", "/livez", "/healthz", "/metrics")
 _DISCOVERY = ("/api", "/apis", "/openapi", "/version")
 _ANONYMOUS = "system:anonymous"
@@ -101,6 +103,8 @@ def kind_of(request: ApiRequest, kubelet: KubeletTarget | None) -> tuple[Action,
     if kubelet is not None and request.resource == "nodes":
         action = _KUBELET.get(kubelet.endpoint, Action.READ if request.verb in _READS else Action.CONNECT)
         return action, "api.node_proxy"
+    if _asks_of_kubelet(request):
+        return Action.CONNECT, "api.kubelet_access"
     known = _CONNECTIONS.get((request.resource, request.subresource))
     if known is not None:
         return (Action.READ, known[1]) if request.verb in _READS and known[0] in _CHANGES else known
@@ -110,6 +114,12 @@ def kind_of(request: ApiRequest, kubelet: KubeletTarget | None) -> tuple[Action,
     if action in _CHANGES and request.resource in _CHANGED:
         return action, f"api.{_CHANGED[request.resource]}_{_CHANGES[action]}"
     return action, "api.request"
+
+
+def _asks_of_kubelet(request: ApiRequest) -> bool:
+    """Tell whether a node asks if somebody may use its kubelet, who came straight to it and not through the API server."""
+    about = tuple(request.attributes.get(f"review.{key}", "") for key in ("resource", "subresource"))
+    return about == ("nodes", "proxy") and request.attributes.get("review.user") not in _API_SERVER
 
 
 def outcome_of(request: ApiRequest) -> Outcome:
@@ -137,7 +147,8 @@ def class_of(request: ApiRequest, outcome: Outcome) -> RetentionClass:
         quiet = request.uri.startswith(_PROBES) or (request.uri.startswith(_DISCOVERY) and request.user != _ANONYMOUS)
         return RetentionClass.DEBUG if reads and quiet else RetentionClass.AUDIT
     if request.resource in _REVIEWS and request.user.startswith("system:node:"):
-        return RetentionClass.AUDIT
+        routine = request.attributes.get("review.user") in _API_SERVER
+        return RetentionClass.OPERATIONAL if routine else RetentionClass.AUDIT
     if system and reads:
         return RetentionClass.DEBUG
     chatter = request.resource in _CHATTER or (system and (request.subresource == "status" or request.resource in _REVIEWS))
@@ -156,6 +167,8 @@ def _object(request: ApiRequest, kubelet: KubeletTarget | None) -> str:
     """Say to what: `pods/exec shop/web`, `nodes/proxy worker-a shop/web`, or the path of what is no resource."""
     if not request.resource:
         return request.uri.partition("?")[0]
+    if _asks_of_kubelet(request):
+        return f"nodes/proxy {request.attributes.get('review.name', '')}".rstrip()
     what = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
     name = "/".join(part for part in (request.namespace, request.name) if part)
     through = f"{kubelet.namespace}/{kubelet.pod}" if kubelet is not None and kubelet.pod else ""

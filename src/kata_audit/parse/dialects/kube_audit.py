@@ -143,8 +143,9 @@ def _request(event: Mapping[str, Any]) -> ApiRequest:
 def _load(text: str) -> Mapping[str, Any] | None:
     """Load one event; None where the text is none."""
     event = load_object(text.encode("utf-8", "surrogatepass"))
-    whole = event is not None and event.get("level") in _LEVELS and all(event.get(key) for key in ("auditID", "stage"))
-    return event if whole and event is not None and event.get("kind", "Event") == "Event" else None
+    if event is None or event.get("kind", "Event") != "Event" or _text(event.get("level")) not in _LEVELS:
+        return None
+    return event if _text(event.get("auditID")) and _text(event.get("stage")) else None
 
 
 def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
