@@ -26,6 +26,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "maybe": r"[A-Za-z0-9_.-]*+",
         "path": r"/[^\s\"]*+",
         "list": r"\[[^\]]*+\]",
+        "field": r"[^,]*+",
         "line": r"[^\n]*+",
         "some": r".*?",
         "rest": r"[\s\S]*+",
