@@ -29,6 +29,8 @@ TORN = "console.torn"
 
 _START = '{"msg"'
 _STAMP = re.compile(r"\[ {0,7}\d{1,10}\.\d{6}\](?:\[ *+[TC]\d{1,10}\])? ")
+_SHORT_START = re.compile(r'\{(?:"(?:m(?:sg?)?)?)?' + _STAMP.pattern)
+"""A record that is torn within its first characters."""
 _BASE_KEYS = frozenset(("msg", "level", "ts", "version", "source", "name", "pid", "subsystem"))
 """What every record of the agent says, in all versions seen."""
 _OF_JSON = ('":"', '","', '\\"')
@@ -77,7 +79,7 @@ class _Tear:
 
 def begins_torn(text: str) -> bool:
     """Tell whether a console line begins an agent record and does not end it."""
-    return text[:6] == _START and text[-1:] != "}"
+    return text[:1] == "{" and text[-1:] != "}" and (text[:6] == _START or _SHORT_START.match(text) is not None)
 
 
 def mend(texts: Sequence[str], lines: Sequence[int], copies: Sequence[int | None], into: Mended) -> None:
