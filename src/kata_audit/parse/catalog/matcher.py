@@ -17,6 +17,7 @@ from kata_audit.schema.event import UNKNOWN_ACTOR, ActorSource, Confidence, Outc
 _BUCKET: Final = 4
 """Characters of a template's literal beginning that choose its bucket."""
 
+_NO_HOLES: Final[dict[str, str]] = {}
 _Found = tuple[Entry, dict[str, str]]
 
 
@@ -61,15 +62,16 @@ class Catalog:
         held = self._components.get(component)
         if held is None:
             return None
-        for entry in held.exact.get(body, ()):
-            if _holds(entry, {}, look_up):
-                return entry, {}
-        for templates in (held.buckets.get(body[:_BUCKET], ()), held.open):
-            for template, entry in templates:
-                if body.startswith(template.prefix):
-                    holes = template.read(body)
-                    if holes is not None and _holds(entry, holes, look_up):
-                        return entry, holes
+        exact = held.exact.get(body)
+        if exact is not None:
+            for entry in exact:
+                if not entry.when or _holds(entry, _NO_HOLES, look_up):
+                    return entry, _NO_HOLES
+        for templates in (held.buckets.get(body[:_BUCKET]), held.open):
+            for template, entry in templates or ():
+                holes = template.read(body) if body.startswith(template.prefix) else None
+                if holes is not None and (not entry.when or _holds(entry, holes, look_up)):
+                    return entry, holes
         return None
 
 
@@ -96,32 +98,42 @@ def name(draft: Draft, catalog: Catalog) -> None:
         return
     events = draft.column("event_name")
     classes = draft.column("stated_class")
-    for row, component in enumerate(components):
+    record = _Record(draft)
+    find = catalog.find
+    texts = bodies if bodies is not None else [None] * draft.count
+    for row, (component, body) in enumerate(zip(components, texts, strict=True)):
         if component is None or events[row] is not None:
             continue
-        found = catalog.find(component, (bodies[row] if bodies is not None else None) or "", _look_up(draft, row))
-        if found is not None:
-            entry, holes = found
-            events[row] = entry.event
-            classes[row] = entry.retention
-            if entry.facts or entry.action or entry.fold:
-                _fill(draft, row, entry, holes)
+        record.row = row
+        found = find(component, body or "", record.look_up)
+        if found is None:
+            continue
+        entry, holes = found
+        events[row] = entry.event
+        classes[row] = entry.retention
+        if entry.facts or entry.action or entry.fold:
+            _fill(record, entry, holes)
 
 
-def _look_up(draft: Draft, row: int) -> Callable[[str], str | None]:
-    def look_up(name: str) -> str | None:
+class _Record:
+    """One record of a draft, by names."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.row = 0
+
+    def look_up(self, name: str) -> str | None:
+        """Give an attribute, or a column as `column:<name>`."""
         if name.startswith("column:"):
-            column = draft.columns.get(name[7:])
-            return None if column is None or column[row] is None else str(column[row])
-        attributes = draft.attributes[row]
+            column = self.draft.columns.get(name[7:])
+            return None if column is None or column[self.row] is None else str(column[self.row])
+        attributes = self.draft.attributes[self.row]
         return attributes.get(name) if attributes else None
 
-    return look_up
 
-
-def _fill(draft: Draft, row: int, entry: Entry, holes: Mapping[str, str]) -> None:
+def _fill(record: _Record, entry: Entry, holes: Mapping[str, str]) -> None:
     """Write the facts of one record, and who did what to what."""
-    look_up = _look_up(draft, row)
+    draft, row, look_up = record.draft, record.row, record.look_up
 
     def known(name: str) -> str | None:
         return holes.get(name) or look_up(name)

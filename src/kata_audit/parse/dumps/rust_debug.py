@@ -7,29 +7,31 @@ Source: Rust `core::fmt::builders` (`DebugStruct`, `DebugTuple`, `DebugList`, `D
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from kata_audit.parse.texts import unquote_rust
 
 MAX_TEXT: Final = 256 * 1024
 MAX_DEPTH: Final = 64
-_TOKEN: Final = re.compile(
-    r"""
-    \s*(?:
-      ("(?:[^"\\]|\\.)*+")                                # text
-    | ([A-Za-z_][\w#]*+(?:::[\w]++)*+ | -?[0-9][\w.+-]*+)  # a word or a number
-    | ([\[\]{}(),:] | \.\.)                                # a mark
-    )""",
-    re.DOTALL | re.VERBOSE,
+_TOKENS: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*+"'  # text
+    r"|[\[\]{}(),]|:(?!:)|\.\."  # marks
+    r'|(?:[^\s"\[\]{}(),:.]|::|\.(?!\.))++'  # words and numbers
+    r"|\S",  # what belongs to no value
+    re.DOTALL,
 )
+_MARKS: Final = frozenset("[]{}(),:") | {".."}
+_END: Final = ""
 
 
 class _StrangeError(Exception):
     """The text is no such value."""
 
 
+@lru_cache(maxsize=2)
 def read_rust(text: str) -> Any:
-    """Read a value.
+    """Read a value. The last ones are remembered: several facts are taken from one dump.
 
     Args:
         text: All of it, or a text that begins with it.
@@ -45,80 +47,86 @@ def read_rust(text: str) -> Any:
     if len(text) > MAX_TEXT:
         return None
     try:
-        return _Reader(text).value(0)
+        return _Reader(_TOKENS.findall(text)).value(0)
     except _StrangeError:
         return None
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, tokens: list[str]) -> None:
+        tokens.append(_END)
+        self._tokens = tokens
         self._at = 0
 
-    def _next(self) -> tuple[str, str]:
-        """Give the next written and its kind: text, word, mark, or end."""
-        match = _TOKEN.match(self._text, self._at)
-        if match is None:
-            return "", "end"
-        self._at = match.end()
-        return match[match.lastindex or 0], ("text", "word", "mark")[(match.lastindex or 1) - 1]
-
-    def _peek(self) -> str:
-        match = _TOKEN.match(self._text, self._at)
-        return "" if match is None else match[match.lastindex or 0]
-
     def value(self, depth: int) -> Any:
-        written, kind = self._next()
-        if depth > MAX_DEPTH or kind == "end":
+        tokens = self._tokens
+        found = tokens[self._at]
+        if depth > MAX_DEPTH or found == _END:
             raise _StrangeError
-        if kind == "text":
-            return unquote_rust(written[1:-1])
-        if kind == "mark":
-            return self._enclosed(written, depth)
-        opening = self._peek()
-        if opening == "{" and self._text[self._at : self._at + 2] == " {":
-            self._next()
+        self._at += 1
+        if found[0] == '"':
+            if len(found) == 1:
+                raise _StrangeError
+            return unquote_rust(found[1:-1])
+        if found in _MARKS:
+            return self._enclosed(found, depth)
+        after = tokens[self._at]
+        if after == "{":
+            self._at += 1
             return self._fields(depth)
-        if opening == "(" and self._text[self._at : self._at + 1] == "(":
-            self._next()
+        if after == "(":
+            self._at += 1
             inner = self._items(")", depth)
             return inner[0] if len(inner) == 1 else inner
-        return None if written == "None" else written
+        if after in _MARKS or after == _END or after[0] == '"':
+            return None if found == "None" else found
+        return self._words(found)
 
-    def _enclosed(self, written: str, depth: int) -> Any:
-        if written == "[":
+    def _words(self, first: str) -> str:
+        """Read words in a row as one value: `MS_BIND | MS_REC`."""
+        words = [first]
+        while (after := self._tokens[self._at]) not in _MARKS and after != _END and after[0] != '"':
+            words.append(after)
+            self._at += 1
+        return " ".join(words)
+
+    def _enclosed(self, mark: str, depth: int) -> Any:
+        if mark == "[":
             return self._items("]", depth)
-        if written == "(":
+        if mark == "(":
             return self._items(")", depth) or None
-        if written == "{":
+        if mark == "{":
             return self._fields(depth)
         raise _StrangeError
 
     def _items(self, closing: str, depth: int) -> list[Any]:
         found: list[Any] = []
-        while self._peek() != closing:
+        while self._tokens[self._at] != closing:
             found.append(self.value(depth + 1))
-            if self._peek() == ",":
-                self._next()
-            elif self._peek() != closing:
-                raise _StrangeError
-        self._next()
+            self._separate(closing)
+        self._at += 1
         return found
 
-    def _fields(self, depth: int) -> Any:
+    def _fields(self, depth: int) -> dict[str, Any]:
         """Read the fields of a struct, the pairs of a map, or the members of a set."""
         found: dict[str, Any] = {}
-        while self._peek() not in {"}", ".."}:
+        while (after := self._tokens[self._at]) != "}":
+            if after == "..":  # a struct that shows not all of itself
+                self._at += 1
+                continue
             name = self.value(depth + 1)
-            if self._peek() == ":":
-                self._next()
-                found.setdefault(str(name), self.value(depth + 1))
-            else:
-                found.setdefault(str(name), None)
-            if self._peek() == ",":
-                self._next()
-            elif self._peek() not in {"}", ".."}:
-                raise _StrangeError
-        if self._next()[0] == "..":
-            self._next()
+            value = None
+            if self._tokens[self._at] == ":":
+                self._at += 1
+                value = self.value(depth + 1)
+            found.setdefault(str(name), value)
+            self._separate("}")
+        self._at += 1
         return found
+
+    def _separate(self, closing: str) -> None:
+        after = self._tokens[self._at]
+        if after == ",":
+            self._at += 1
+        elif after != closing:
+            raise _StrangeError
