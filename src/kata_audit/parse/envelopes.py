@@ -4,9 +4,10 @@ The envelope is the host's own statement (journald's trusted fields, the kubelet
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kata_audit.parse.broken_lines import Broken, join_broken
 from kata_audit.parse.dialects import auditd, host_kernel, journald, runtime_rs_text
 from kata_audit.parse.dialects.journal_native import is_native
 from kata_audit.parse.draft import Draft
@@ -120,9 +121,9 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
     for transport, rows in by_transport.items():
         frames = [raws[row] or b"" for row in rows]
         if transport is Transport.JOURNAL_JSON:
-            _read_journal(draft, texts, rows, [load_object(frame) for frame in frames], frames)
+            _group(draft, evidence, _read_journal(draft, texts, rows, frames, load_object))
         elif transport is Transport.JOURNAL_EXPORT:
-            _read_journal(draft, texts, rows, [_export(frame) for frame in frames], frames)
+            _group(draft, evidence, _read_journal(draft, texts, rows, frames, _export))
         elif transport is Transport.CRI:
             _read_cri(draft, texts, rows, frames, evidence)
         elif transport is Transport.AUDIT_EVENTLIST:
@@ -227,10 +228,17 @@ def _export(block: bytes) -> Mapping[str, Any] | None:
 
 
 def _read_journal(
-    draft: Draft, texts: Texts, rows: Sequence[int], entries: Sequence[Mapping[str, Any] | None], frames: Sequence[bytes]
-) -> None:
-    """Read journal entries: when, which boot, who wrote it by the kernel's word, and the text or the native fields."""
-    broken = [row for row, entry in zip(rows, entries, strict=True) if entry is None]
+    draft: Draft,
+    texts: Texts,
+    rows: Sequence[int],
+    frames: Sequence[bytes],
+    load: Callable[[bytes], Mapping[str, Any] | None],
+) -> Broken:
+    """Read journal entries: when, which boot, who wrote it by the kernel's word, and the text or the native fields.
+
+    Gives back which of them are pieces of longer lines.
+    """
+    entries = [load(frame) for frame in frames]
     known: list[Mapping[str, Any]] = [entry or {} for entry in entries]
     draft.name_dialect([row for row, entry in zip(rows, entries, strict=True) if entry is not None], "journal")
     draft.put("journal_time", rows, _nanoseconds([entry.get("__REALTIME_TIMESTAMP") for entry in known]))
@@ -242,6 +250,7 @@ def _read_journal(
     ]
     draft.put("component", rows, components)
     draft.put("severity_number", rows, [SYSLOG_PRIORITY.get(str(entry.get("PRIORITY"))) for entry in known])
+    pieces = join_broken(rows, known)
     for row, entry in zip(rows, known, strict=True):
         texts.cgroups[row] = entry.get("_SYSTEMD_CGROUP")
         texts.command_lines[row] = entry.get("_CMDLINE")
@@ -251,6 +260,8 @@ def _read_journal(
             continue
         message = entry.get("MESSAGE")
         text = message if type(message) is str else journal_text(message)
+        if row in pieces.texts:
+            text = pieces.texts[row]
         if text is not None:
             texts.rows.append(row)
             texts.texts.append(text)
@@ -258,10 +269,23 @@ def _read_journal(
             texts.dialects.append(_dialect_of_entry(entry))
         if _dialect_of_transport(entry) is not None:
             _state_fields(draft, row, entry)
-    _keep_broken(draft, broken, dict(zip(rows, frames, strict=True)))
-    lost = set(broken)
-    silent = [row for row, entry in zip(rows, known, strict=True) if entry.get("MESSAGE") is None and row not in lost]
+    lost = [row for row, entry in zip(rows, entries, strict=True) if entry is None]
+    _keep_broken(draft, lost, dict(zip(rows, frames, strict=True)))
+    silent = [row for row, entry in zip(rows, entries, strict=True) if entry is not None and entry.get("MESSAGE") is None]
     draft.put("parse_status", silent, [ParseStatus.ENVELOPE] * len(silent))
+    return pieces
+
+
+def _group(draft: Draft, evidence: EvidenceRows, pieces: Broken) -> None:
+    """Name the line of each piece; a piece that is not the last, or whose line is not whole, is a fragment."""
+    if not pieces.first:
+        return
+    cursors = evidence.column("cursor")
+    names = [cursors[first].as_py().partition("+")[0] for first in pieces.first.values()]
+    draft.put("frame_group", list(pieces.first), names)
+    parts = [row for row, text in pieces.texts.items() if text is None]
+    draft.put("parse_status", parts, [ParseStatus.FRAGMENT] * len(parts))
+    draft.unfinished.extend(pieces.unfinished)
 
 
 def _read_eventlist(draft: Draft, texts: Texts, rows: Sequence[int], frames: Sequence[bytes]) -> None:
