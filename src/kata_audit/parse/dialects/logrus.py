@@ -32,6 +32,8 @@ _KATA_NAMES = {
     "kata-proxy": Component.PROXY,
     "kata-shim": Component.SHIM_V1,
 }
+_CRIO_NAMES = ("/runtime.v1.", "/runtime.v1alpha2.")
+"""CRI-O names the CRI method that it serves."""
 _KATA_SOURCES = ("virtcontainers", "containerd-kata-shim-v2", "katautils", "cgroups", "runtime")
 """Package families that the shim writes as `source`; records of early loggers carry no `name`."""
 
@@ -62,9 +64,12 @@ def _component(record: dict[str, str], *, guest: bool) -> str | None:
     """
     if guest:
         return Component.AGENT if record.get("name") == "kata-agent" else None
-    named = _KATA_NAMES.get(record.get("name", ""))
+    name = record.get("name", "")
+    named = _KATA_NAMES.get(name)
     if named is not None:
         return named
+    if name.startswith(_CRIO_NAMES):
+        return Component.CRIO
     source = record.get("source", "")
     return Component.RUNTIME_GO if source.startswith(_KATA_SOURCES) else None
 
