@@ -285,6 +285,8 @@ def _group(draft: Draft, evidence: EvidenceRows, pieces: Broken) -> None:
     draft.put("frame_group", list(pieces.first), names)
     parts = [row for row, text in pieces.texts.items() if text is None]
     draft.put("parse_status", parts, [ParseStatus.FRAGMENT] * len(parts))
+    for row in pieces.unfinished:
+        draft.attributes[row] = {**(draft.attributes[row] or {}), "journal.line_break": "line-max"}
     draft.unfinished.extend(pieces.unfinished)
 
 

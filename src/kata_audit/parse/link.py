@@ -1,4 +1,4 @@
-"""Link: turn what host records state of identities into facts.
+"""Link: turn what host records state of identities, and of records that their sources lost, into facts.
 
 Only rows of origin host speak (law L7); what a guest or an undeclared file says of ids never leaves its own row. Stateless:
 readers keep, per fact, the first record that stated it.
@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kata_audit.parse.losses import COUNT
+from kata_audit.schema.event import Action
 from kata_audit.schema.fact import FACT_SCHEMA, FactKind, FactRows
 from kata_audit.schema.record import Component, RecordRows
 from kata_audit.schema.source import Origin
@@ -28,8 +30,12 @@ LINK_COLUMNS = (
     "k8s_container",
     "image",
     "runtime_class",
+    "action",
+    "object",
+    "event_name",
+    "copy_key",
 )
-"""What `link()` reads of a record."""
+"""What `link()` reads of a record; `attributes` too, where they are there: they say how many records were lost."""
 
 _STATEMENTS = (
     (FactKind.SANDBOX_NAMESPACE, "sandbox_id", "k8s_namespace"),
@@ -60,6 +66,7 @@ def link(rows: RecordRows) -> FactRows:
     facts.append(_own_containers(host))
     speakers = host.filter(pc.is_in(host["component"], pa.array([str(name) for name in _PID_SPEAKERS])))
     facts.append(_stated(speakers, FactKind.PID_SANDBOX, "pid", "sandbox_id"))
+    facts.append(_gaps(rows))
     return pa.concat_tables(facts).combine_chunks().to_batches()[0] if any(map(len, facts)) else _no_facts()
 
 
@@ -76,6 +83,24 @@ def _own_containers(host: Any) -> Any:
     named = host.filter(pc.is_valid(host["k8s_pod"]))
     as_container = named.set_column(named.schema.get_field_index("container_id"), "container_id", named["sandbox_id"])
     return _stated(as_container, FactKind.CONTAINER_SANDBOX, "container_id", "sandbox_id", may_be_equal=True)
+
+
+def _gaps(rows: RecordRows) -> Any:
+    """Give what host records say was lost, one fact a statement; copies of a record are one."""
+    lost = rows.filter(
+        pc.fill_null(
+            pc.and_(pc.equal(rows["action"], str(Action.LOSE_RECORDS)), pc.equal(rows["origin"], str(Origin.HOST))), False
+        )
+    )
+    facts: dict[tuple[str, str, str, str], int] = {}
+    for row in lost.select([name for name in (*LINK_COLUMNS, "attributes") if name in lost.schema.names]).to_pylist():
+        count = dict(row.get("attributes") or ()).get(COUNT, "unknown")
+        statement = row["seq"] if row["copy_key"] is None else f"{row['copy_key']:016x}"
+        subject = row["object"] or row["component"] or Component.OTHER
+        gap = f"{count};{row['event_name'] or Action.LOSE_RECORDS};{statement}"
+        facts.setdefault((subject, gap, row["node"], row["boot_id"] or ""), row["seq"])
+    columns = [*zip(*facts, strict=True)] or [(), (), (), ()]
+    return pa.table([[str(FactKind.SOURCE_GAP)] * len(facts), *columns, list(facts.values())], schema=FACT_SCHEMA)
 
 
 def _stated(rows: Any, kind: FactKind, subject: str, object_: str, *, may_be_equal: bool = False) -> Any:

@@ -24,6 +24,8 @@ from kata_audit.parse.dialects.registry import DIALECTS, route
 from kata_audit.parse.draft import Draft, attach, attribute_map, finish, times
 from kata_audit.parse.envelopes import Texts, read_envelopes
 from kata_audit.parse.fragments import Pieces, join_pieces
+from kata_audit.parse.identity_crio import from_crio
+from kata_audit.parse.losses import state_losses
 from kata_audit.schema.record import Component, EvidenceRows, ParseStatus, RecordRows
 from kata_audit.schema.severity import TEXT_OF
 from kata_audit.schema.source import Origin
@@ -102,6 +104,7 @@ def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces, catalog: Catal
         wave = _text_wave(draft, evidence, wave, first=False)
     _state_identities(draft, texts)
     name(draft, catalog)
+    state_losses(draft)
     derived = finish(draft, _arrow_columns(draft, evidence))
     more = start + len(raws) < len(whole)
     return derived.slice(0, min((row for row in draft.unfinished if more and row >= _SLICE // 2), default=len(raws)))
@@ -226,6 +229,7 @@ def _state_identities(draft: Draft, texts: Texts) -> None:
     sandboxes = draft.column("sandbox_id")
     for basis, stated in (
         ("cri", identity.from_cri(bodies, draft.attributes, host)),
+        ("cri", from_crio(bodies, draft.attributes, _of(host, draft.column("component"), Component.CRIO))),
         ("dump", identity.from_dumps(bodies, host)),
         ("cgroup", identity.from_cgroups(texts.cgroups)),
     ):
@@ -237,6 +241,10 @@ def _state_identities(draft: Draft, texts: Texts) -> None:
         row for row in host if sandboxes[row] is None and containers[row] is None and components[row] in _NAMING_COMPONENTS
     ]
     _fill(draft, sandboxes, identity.from_words(bodies, speechless), "text")
+
+
+def _of(rows: Sequence[int], components: Sequence[str | None], component: Component) -> list[int]:
+    return [row for row in rows if components[row] == component]
 
 
 def _fill(draft: Draft, sandboxes: Sequence[str | None], stated: identity.Stated, basis: str) -> None:

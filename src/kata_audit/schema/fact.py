@@ -1,7 +1,8 @@
-"""The fact: what a host record said of an identity, with the record that said it.
+"""The fact: what a host record said of an identity or of a source, with the record that said it.
 
-A fact is `subject -> object`: a sandbox is of a pod, a container is of a sandbox, a process id is of a sandbox. Only host
-records make facts (law L7). Readers join all facts; detection joins those with `seq` at or before the record's.
+A fact is `subject -> object`: a sandbox is of a pod, a container is of a sandbox, a process id is of a sandbox, a source has
+a gap. Only host records make facts (law L7). Readers join all facts; detection joins those with `seq` at or before the
+record's.
 """
 
 from enum import StrEnum
@@ -26,6 +27,11 @@ class FactKind(StrEnum):
     """Subject is the decimal process id; true on one node and boot, from `seq` until another fact names the same pid."""
     POD_UID_NAMESPACE = "pod_uid.k8s_namespace"
     POD_UID_POD = "pod_uid.k8s_pod"
+    SOURCE_GAP = "source.gap"
+    """Subject is what lost records (a unit, a console, a shim); object is `<count or unknown>;<event>;<statement>`.
+
+    The statement is equal for copies of one record and for no two others, so that each gap is one fact.
+    """
 
 
 FACT_SCHEMA: pa.Schema = pa.schema(

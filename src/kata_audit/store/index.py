@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from kata_audit.errors import IndexDamagedError, StoreError
 from kata_audit.schema.cursor import Cursor
+from kata_audit.schema.event import Action
 from kata_audit.schema.fact import FactKind, FactRows
 from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
 from kata_audit.schema.source import Origin
@@ -25,7 +26,8 @@ from kata_audit.store.statistics import HANDLES, MANY, SegmentStatistics, handle
 VERSION: Final = 1
 """Version of the tables; an index of another one is made anew."""
 INDEXED_COLUMNS: Final = tuple(name for name in RECORD_SCHEMA.names if name not in {"raw", "body", "attributes"})
-"""Columns that are read of a segment that is new to the index."""
+"""Columns that are read of a segment that is new to the index; of one in which a source says what it lost, `attributes` too:
+they say how much."""
 _BUSY_SECS = 30.0
 _MARKS = 5_000
 """Parameters in one statement: below SQLite's default limit of 32,766."""
@@ -243,6 +245,8 @@ class Index:
         """Read one new segment; False where a compaction removed it meanwhile."""
         try:
             table = pa.Table.from_batches(read_columns(file.name, INDEXED_COLUMNS))
+            if pc.any(pc.equal(table["action"], str(Action.LOSE_RECORDS))).as_py():
+                table = pa.Table.from_batches(read_columns(file.name, (*INDEXED_COLUMNS, "attributes")))
         except FileNotFoundError:
             return False
         number = self._note_segment(statistics_of(file.name, file.bytes, table))
