@@ -6,6 +6,7 @@ than `MAX_FRAME`. What a frame means is not asked here.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -41,24 +42,22 @@ class Held(NamedTuple):
 
 
 class _Frames(NamedTuple):
-    """Frames found so far: their bytes, where each begins, and the group of those that are pieces."""
+    """Frames found so far, one behind the other: where each begins and the last one ends, and the group of each piece."""
 
-    raws: list[bytes]
-    offsets: list[int]
+    edges: list[int]
     groups: list[int | None]
 
-    def add(self, data: bytes, offset: int, group: int | None, *, last: bool) -> int | None:
-        """Add one record's bytes, in pieces where they are too long; return the group if more of it is to come."""
-        if group is None and last and len(data) <= MAX_FRAME:
-            self.raws.append(data)
-            self.offsets.append(offset)
+    def add(self, end: int, base: int, group: int | None, *, last: bool) -> int | None:
+        """Add the record up to `end`, in pieces where it is too long; return its group if more of it is to come."""
+        start = self.edges[-1]
+        if group is None and last and end - start <= MAX_FRAME:
+            self.edges.append(end)
             self.groups.append(None)
             return None
-        group = offset if group is None else group
-        for start in range(0, len(data), MAX_FRAME):
-            self.raws.append(data[start : start + MAX_FRAME])
-            self.offsets.append(offset + start)
-            self.groups.append(group)
+        group = base + start if group is None else group
+        edges = [*range(start + MAX_FRAME, end, MAX_FRAME), end]
+        self.edges.extend(edges)
+        self.groups.extend([group] * len(edges))
         return None if last else group
 
 
@@ -79,17 +78,14 @@ def split(held: Held, chunk: Chunk) -> tuple[Held, EvidenceRows]:
         raise ValueError(f"chunk begins at {chunk.offset}, {held.offset + len(held.data)} was expected")
     data = held.data + chunk.data if held.data else chunk.data
     ends, scanned = _SCANNERS[chunk.source.transport](data, held.scanned, MAX_FRAME)
-    frames = _Frames([], [], [])
-    start, group = held.given, held.group
+    frames, group = _Frames([held.given], []), held.group
     for end in ends:
-        group = frames.add(data[start:end], held.offset + start, group, last=True)
-        start = end
-    while len(data) - start > MAX_FRAME:
-        group = frames.add(data[start : start + MAX_FRAME], held.offset + start, group, last=False)
-        start += MAX_FRAME
+        group = frames.add(end, held.offset, group, last=True)
+    while len(data) - (start := frames.edges[-1]) > MAX_FRAME:
+        group = frames.add(start + MAX_FRAME, held.offset, group, last=False)
     keep = min(start, scanned) if scanned >= 0 else start
     rest = Held(data[keep:], held.offset + keep, max(scanned - keep, -1), group, start - keep)
-    return rest, _rows(chunk, frames)
+    return rest, _rows(chunk, data, held.offset, frames)
 
 
 def finish(held: Held, chunk: Chunk) -> EvidenceRows:
@@ -102,20 +98,21 @@ def finish(held: Held, chunk: Chunk) -> EvidenceRows:
     Returns:
         Rows of `EVIDENCE_SCHEMA`: none, one, or the last piece of a longer record.
     """
-    frames = _Frames([], [], [])
+    frames = _Frames([held.given], [])
     if held.given < len(held.data):
-        frames.add(held.data[held.given :], held.offset + held.given, held.group, last=True)
-    return _rows(chunk, frames)
+        frames.add(len(held.data), held.offset, held.group, last=True)
+    return _rows(chunk, held.data, held.offset, frames)
 
 
-def _rows(chunk: Chunk, frames: _Frames) -> EvidenceRows:
-    """Make evidence rows of frames; `seq` is the spool's to give."""
-    count = len(frames.raws)
+def _rows(chunk: Chunk, data: bytes, base: int, frames: _Frames) -> EvidenceRows:
+    """Make evidence rows of frames of `data`, whose bytes are not copied; `seq` is the spool's to give."""
+    count = len(frames.groups)
     prefix = chunk.stream + "@"
     cursors = [
-        f"{prefix}{offset}+{len(raw)}" if group is None else f"{prefix}{offset}+{len(raw)}~{group}"
-        for offset, raw, group in zip(frames.offsets, frames.raws, frames.groups, strict=True)
+        f"{prefix}{base + start}+{end - start}" if group is None else f"{prefix}{base + start}+{end - start}~{group}"
+        for (start, end), group in zip(pairwise(frames.edges), frames.groups, strict=True)
     ]
+    edges = pa.array(frames.edges, pa.int64()).buffers()[1]
     source = chunk.source
     return pa.RecordBatch.from_arrays(
         [
@@ -124,7 +121,7 @@ def _rows(chunk: Chunk, frames: _Frames) -> EvidenceRows:
             pa.repeat(source.node, count),
             pa.repeat(source.receiver, count),
             pa.array(cursors, pa.string()),
-            pa.array(frames.raws, pa.large_binary()),
+            pa.Array.from_buffers(pa.large_binary(), count, [None, edges, pa.py_buffer(data)]),
             pa.repeat(source.tenant, count),
         ],
         schema=EVIDENCE_SCHEMA,
