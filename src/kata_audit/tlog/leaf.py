@@ -9,13 +9,14 @@ Sources: `docs/reference/on-disk-format.md`; RFC 6962 section 2.1; NIST SP 800-3
 import struct
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from kata_audit.tlog.merkle import HASH_BYTES, hash_node, prove_inclusion
+from kata_audit.tlog.merkle import HASH_BYTES, NODE_PREFIX, prove_inclusion
 
 EvidenceRows: TypeAlias = pa.RecordBatch
 """Rows that have the leaf's columns; the log is a stranger to the vocabulary that defines them."""
@@ -44,14 +45,13 @@ def canonical(evidence: EvidenceRows) -> list[bytes]:
 
 def _heads(evidence: EvidenceRows) -> list[bytes]:
     """Spell all of `canon` that stands before the bytes of `raw`."""
-    raws = evidence.column("raw")
     rows = zip(
         evidence.column("seq").to_pylist(),
         evidence.column("observed_timestamp").cast(pa.int64()).to_pylist(),
         _prefixed(evidence.column("node")),
         _prefixed(evidence.column("receiver")),
-        [text.encode() for text in evidence.column("cursor").to_pylist()],
-        pc.binary_length(raws).to_pylist(),
+        evidence.column("cursor").cast(pa.binary()).to_pylist(),
+        pc.binary_length(evidence.column("raw")).to_pylist(),
         strict=True,
     )
     pack, length = _HEAD.pack, _LENGTH.pack
@@ -63,12 +63,10 @@ def _heads(evidence: EvidenceRows) -> list[bytes]:
 
 def _prefixed(column: Any) -> list[bytes]:
     """Spell a column of few different texts with their lengths, each once."""
-    texts = column.to_pylist()
-    spelled = {}
-    for text in set(texts):
-        data = text.encode()
-        spelled[text] = _LENGTH.pack(len(data)) + data
-    return [spelled[text] for text in texts]
+    coded = column.dictionary_encode()
+    texts = [text.encode() for text in coded.dictionary.to_pylist()]
+    spelled = [_LENGTH.pack(len(text)) + text for text in texts]
+    return spelled * len(column) if len(spelled) == 1 else [spelled[code] for code in coded.indices.to_pylist()]
 
 
 def make_salts(salt_key: bytes, count: int) -> bytes:
@@ -107,19 +105,27 @@ def hash_leaves(evidence: EvidenceRows, salts: bytes) -> bytes:
 
 def _hash_slice(evidence: EvidenceRows, salts: bytes) -> bytes:
     """Hash few rows, so that few rows' bytes are held twice."""
-    prefix, leaves = _PREFIX, []
-    raws = evidence.column("raw").to_pylist()
-    for row, (head, raw) in enumerate(zip(_heads(evidence), raws, strict=True)):
-        leaf = sha256(prefix + salts[row * SALT_BYTES : (row + 1) * SALT_BYTES] + head)
-        leaf.update(raw)
-        leaves.append(leaf.digest())
-    return b"".join(leaves)
+    rows = zip(range(0, len(salts), SALT_BYTES), _heads(evidence), _views(evidence.column("raw")), strict=True)
+    join, prefix = b"".join, _PREFIX
+    return join([sha256(join((prefix, salts[at : at + SALT_BYTES], head, raw))).digest() for at, head, raw in rows])
 
 
-def _level(hashes: list[bytes]) -> list[bytes]:
+def _views(raws: Any) -> list[memoryview]:
+    """Look at the bytes of each row where they stand."""
+    _, offsets, values = raws.buffers()
+    if not len(raws) or values is None:
+        return [memoryview(b"")] * len(raws)
+    edges = memoryview(offsets).cast("q")[raws.offset : raws.offset + len(raws) + 1].tolist()
+    data = memoryview(values)
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+def _level(hashes: bytes) -> bytes:
     """Hash neighbours into parents; an odd last one goes up as it is, which is RFC 6962's tree."""
-    parents = [hash_node(hashes[at], hashes[at + 1]) for at in range(0, len(hashes) - 1, 2)]
-    return [*parents, hashes[-1]] if len(hashes) & 1 else parents
+    pair = 2 * HASH_BYTES
+    whole = len(hashes) // pair * pair
+    parents = [sha256(NODE_PREFIX + hashes[at : at + pair]).digest() for at in range(0, whole, pair)]
+    return b"".join([*parents, hashes[whole:]])
 
 
 def batch_root(leaves: bytes) -> bytes:
@@ -130,10 +136,9 @@ def batch_root(leaves: bytes) -> bytes:
     """
     if not leaves or len(leaves) % HASH_BYTES:
         raise ValueError(f"{len(leaves)} bytes are no leaves of {HASH_BYTES} bytes")
-    hashes = [leaves[start : start + HASH_BYTES] for start in range(0, len(leaves), HASH_BYTES)]
-    while len(hashes) > 1:
-        hashes = _level(hashes)
-    return hashes[0]
+    while len(leaves) > HASH_BYTES:
+        leaves = _level(leaves)
+    return leaves
 
 
 def block_roots(leaves: bytes) -> list[bytes]:

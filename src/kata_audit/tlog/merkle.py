@@ -10,7 +10,7 @@ from kata_audit.errors import ConsistencyError, InclusionError
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
-_LEAF, _NODE = b"\x00", b"\x01"
+_LEAF, NODE_PREFIX = b"\x00", b"\x01"
 
 ReadRange = Callable[[int, int], bytes]
 """Gives the root of leaves `[start, end)`, a perfect subtree whose start is a multiple of its size."""
@@ -23,7 +23,7 @@ def hash_leaf(data: bytes) -> bytes:
 
 def hash_node(left: bytes, right: bytes) -> bytes:
     """Hash two subtrees into their parent: `SHA256(0x01 || left || right)`."""
-    return sha256(_NODE + left + right).digest()
+    return sha256(NODE_PREFIX + left + right).digest()
 
 
 class Frontier:
