@@ -4,6 +4,7 @@ Engines are imported inside the functions, so that a command loads only what it 
 """
 
 import ctypes
+import gc
 import socket
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from kata_audit.parse.catalog.matcher import Catalog
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
+    from kata_audit.pipeline.why_causes import Causes
     from kata_audit.receivers.file import FileReceiver, Place
     from kata_audit.store.fsck import Verdict
     from kata_audit.store.reader import Reader
     from kata_audit.store.writer import Writer
 
+_COLLECT_AFTER = 20_000
+"""New containers until Python looks for cycles among them."""
 _NO_STORE_KEY = b"kata-audit without a store"
 """Tells files apart where no store has a key: nothing of it is kept."""
 
@@ -41,6 +45,8 @@ def writing(root: Path, *, node: str | None = None, create: bool = True) -> Abst
 
     pa.set_cpu_count(1)  # a collector is a guest on its node: one core, and no thread that holds memory of its own
     pa.set_io_thread_count(1)
+    # Rows are columns of plain values: next to nothing of it is a cycle, and looking for them takes a twentieth of the time.
+    gc.set_threshold(_COLLECT_AFTER)
     return open_writer(root, clock=SystemClock(), node=node, create=create)
 
 
@@ -124,3 +130,11 @@ def verify_store(root: Path, *, deep: bool, vkey: str | None, tell: Callable[[st
     from kata_audit.pipeline.derive import DERIVE_VERSION
 
     return fsck(root, deep=True, vkey=vkey, derive=derivation(), derive_version=DERIVE_VERSION, tell=tell)
+
+
+@cache
+def causes() -> "Causes":
+    """Read the known causes of failures that the package holds."""
+    from kata_audit.pipeline.why_causes import load_causes
+
+    return load_causes((resources.files("kata_audit") / "causes.toml").read_bytes())

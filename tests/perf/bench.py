@@ -31,8 +31,8 @@ from kata_audit.pipeline.ingest import CutPolicy, Sealer, take
 from kata_audit.receivers.file import FileReceiver, Place
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.schema.source import Chunk, Source, Transport
-from kata_audit.store.writer import open_writer
 from kata_audit.tlog.leaf import batch_root, hash_leaves, make_salts
+from kata_audit.wiring import writing
 
 CAPTURES = ("go-info", "go-debug2", "rs-remote-info", "k8s-kata-info")
 _KEY = bytes(range(32))
@@ -106,7 +106,7 @@ def ingest(journal: Path, folder: Path) -> None:
     """Take a file into a new store, as the command does, until all is sealed."""
     clock = SystemClock()
     place = Place("bench/node", "default", Transport.JOURNAL_JSON)
-    with tempfile.TemporaryDirectory(dir=folder) as fresh, open_writer(Path(fresh) / "store", clock=clock) as writer:
+    with tempfile.TemporaryDirectory(dir=folder) as fresh, writing(Path(fresh) / "store") as writer:
         sealer = Sealer(writer, CutPolicy(), derive, clock, after_seal=lambda: None)
         with FileReceiver(str(journal), place, clock=clock, key=_KEY) as receiver:
             for _ in take(receiver, writer, sealer, key=_KEY):

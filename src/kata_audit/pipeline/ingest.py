@@ -73,10 +73,11 @@ class Sealer:
         self._since_ns = clock.now_ns()
 
     def appended(self, rows: EvidenceRows) -> None:
-        """Count what was appended and seal what is due."""
+        """Count what was appended and seal what is due: where as much again would not fit, so that a cut is whole groups."""
+        size = int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
         self._waiting += rows.num_rows
-        self._waiting_bytes += int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
-        full = self._waiting >= self._policy.max_records or self._waiting_bytes >= self._policy.max_bytes
+        self._waiting_bytes += size
+        full = self._waiting >= self._policy.max_records or self._waiting_bytes + size > self._policy.max_bytes
         old = self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS
         if full or old:
             self.seal_all()

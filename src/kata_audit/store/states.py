@@ -76,6 +76,9 @@ def newest_cursors(cursors: Any) -> dict[str, Cursor]:
     """
     if len(cursors) == 0:
         return {}
+    newest = parse_cursor(cursors[-1].as_py())
+    if newest is not None and pc.all(pc.starts_with(cursors, newest.stream + "@")).as_py():
+        return {newest.stream: newest}
     streams = pc.list_element(pc.split_pattern(cursors, "@", max_splits=1), 0)
     rows = pa.table({"stream": streams, "row": pa.array(range(len(cursors)), pa.int64())})
     last = rows.group_by("stream", use_threads=False).aggregate([("row", "max")])
