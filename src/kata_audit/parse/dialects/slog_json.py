@@ -7,6 +7,7 @@ writes it as `source`.
 Source: Kata `src/libs/logging`; captures of 4.1.0.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,18 +25,33 @@ _NAMES = {
 }
 _RELAYED = ('{"msg"', 'time="')
 """What a relayed record begins with; other messages are just text."""
+_MAX_SLOW = 1 << 20
+"""The longest object that is looked at again for a key that comes twice."""
+
+
+def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
+
+
+def _load_first(text: str) -> dict[str, Any]:
+    """Load an object that says a key twice, as the agent does where a logger has a `msg` of its own: the first counts."""
+    try:
+        fields = json.loads(text, object_pairs_hook=_first_of_each) if len(text) <= _MAX_SLOW else None
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _load(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
-    """Load each text; one that is no slog record is malformed and has no fields."""
+    """Load each text; one that is no slog record, or says a key twice, is malformed. Without `msg` it has no fields."""
     records: list[dict[str, str]] = []
     malformed = []
     for row, text in enumerate(texts):
         fields = load_once_named(text.strip().encode("utf-8", "surrogatepass"))
         if fields is None or "msg" not in fields or "level" not in fields:
             malformed.append(row)
-            records.append({})
-            continue
+            fields = _load_first(text)
+            fields = fields if "msg" in fields and "level" in fields else {}
         records.append(
             {str(key): value if type(value) is str else journal_text(value) or "" for key, value in fields.items()}
         )
@@ -53,10 +69,9 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     """Read slog JSON lines; see `Dialect`."""
     records, malformed = _load(texts)
     broken = set(malformed)
-    bodies = [texts[row] if row in broken else record.pop("msg") for row, record in enumerate(records)]
+    bodies = [record.pop("msg") if record else texts[row] for row, record in enumerate(records)]
     components = [
-        None if row in broken else _component(record, guest=is_guest)
-        for row, (record, is_guest) in enumerate(zip(records, guest, strict=True))
+        _component(record, guest=is_guest) if record else None for record, is_guest in zip(records, guest, strict=True)
     ]
     subsystems = [record.pop("subsystem", None) for record in records]
     rs = [component == Component.RUNTIME_RS for component in components]
@@ -94,7 +109,8 @@ ABOUT = About(
     holes=(
         "No line names its sandbox: it follows from what relayed it.",
         "A guest can write any such line; it stays a claim.",
-        "An object that says one key twice is malformed, for two readers could read it differently.",
+        "An object that says one key twice is malformed, for two readers could read it differently; first values are read.",
+        "The agent itself writes such records where it updates a tmpfs (`msg` twice).",
     ),
     source="Kata `src/libs/logging`; captures of 4.1.0.",
 )
