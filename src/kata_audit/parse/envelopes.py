@@ -8,44 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kata_audit.parse.broken_lines import Broken, join_broken
-from kata_audit.parse.dialects import auditd, host_kernel, journald, runtime_rs_text
+from kata_audit.parse.dialects import auditd, host_kernel, journald
 from kata_audit.parse.dialects.journal_native import is_native
 from kata_audit.parse.draft import Draft
 from kata_audit.parse.frames.audit_eventlist import read_item
 from kata_audit.parse.frames.cri import join_partials, read_lines, read_path
 from kata_audit.parse.frames.journal_export import read_fields
 from kata_audit.parse.frames.journal_json import load_object
-from kata_audit.parse.frames.prefixes import Prefix, read_prefixes
+from kata_audit.parse.identifiers import COMPONENT_OF_IDENTIFIER, DIALECT_OF_IDENTIFIER
+from kata_audit.parse.line_envelopes import Lines, program_of_file, read_guest_lines, read_host_lines
 from kata_audit.parse.texts import decode, journal_text
 from kata_audit.schema.record import Component, EvidenceRows, ParseStatus
 from kata_audit.schema.severity import SYSLOG_PRIORITY
 from kata_audit.schema.source import ORIGIN_OF, Origin, Transport, dialect_of, transport_of
 
-_COMPONENT_OF_IDENTIFIER = {
-    "containerd": Component.CONTAINERD,
-    "crio": Component.CRIO,
-    "kubelet": Component.KUBELET,
-    "kata": Component.RUNTIME_GO,
-    "virtiofsd": Component.VIRTIOFSD,
-    "kernel": Component.HOST_KERNEL,
-    "systemd-journald": Component.JOURNALD,
-    "audit": Component.AUDITD,
-}
-"""Who writes under a SYSLOG_IDENTIFIER, where the record itself does not say."""
 _DIALECT_OF_TRANSPORT: dict[str, str] = {
     "kernel": host_kernel.DIALECT.name,
     "audit": auditd.DIALECT.name,
     "driver": journald.DIALECT.name,
 }
 """The grammar of what journald itself received over a `_TRANSPORT`, its own trusted field."""
-_DIALECT_OF_IDENTIFIER: dict[str, str] = {}
-"""The grammar of all that is written under a SYSLOG_IDENTIFIER, where its texts tell none."""
-_DIALECT_OF_PREFIX: dict[str, str] = {
-    "kernel": host_kernel.DIALECT.name,
-    "systemd-journald": journald.DIALECT.name,
-    "audit": auditd.DIALECT.name,
-}
-"""The grammar of lines whose prefix names an identifier that only journald or syslogd itself would give in the journal."""
 _ATTRIBUTE_OF_FIELD = {
     "MESSAGE_ID": "journal.message_id",
     "N_DROPPED": "count",
@@ -59,21 +41,6 @@ _ATTRIBUTE_OF_FIELD = {
 }
 """What journald's entries about itself, the kernel and audit state in fields of their own."""
 _SERIAL = re.compile(r"[0-9]{1,20}\Z")
-_FORWARDING = frozenset(("kata",))
-"""Identifiers under which a shim writes its own records and forwards a guest's. In the journal fields tell them apart."""
-_UNITS = (".service", ".scope", ".slice")
-"""`journalctl -o with-unit` names a unit, which shims share with other programs."""
-_AGENT_JSON = ('{"msg"',)
-"""What the agent's records begin with; runtime-rs itself writes none."""
-_CONTINUATION = " " * 16
-"""Further lines of a message in `journalctl`'s text stand as far right as its first line's text: 16 columns at least."""
-_COMPONENT_OF_GUEST_IDENTIFIER = {
-    "kata-agent": Component.AGENT,
-    "kernel": Component.GUEST_KERNEL,
-    "systemd": Component.GUEST_SYSTEMD,
-}
-"""Who writes under an identifier in a guest, as the guest claims."""
-
 _LAST_MICROSECOND = ((1 << 63) - 1) // 1000
 """The last time that 64 bits of nanoseconds hold: in the year 2262."""
 
@@ -132,94 +99,28 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
             lines = [decode(frame).removesuffix("\n") for frame in frames]
             declared = [dialects[receivers[row]] for row in rows]
             if ORIGIN_OF[transport] is Origin.GUEST:
-                _read_guest_lines(draft, texts, rows, lines, declared)
+                _extend(texts, read_guest_lines(draft, rows, lines, declared))
             else:
-                _read_host_lines(draft, texts, rows, lines, declared)
+                _state_programs(draft, evidence, rows, transport)
+                _extend(texts, read_host_lines(draft, rows, lines, declared))
     return texts
 
 
-def _read_guest_lines(
-    draft: Draft, texts: Texts, rows: Sequence[int], lines: Sequence[str], declared: Sequence[str | None]
-) -> None:
-    """Read lines of a guest's console: a prefix there is the guest's own claim, of its own time and program."""
-    prefixes = read_prefixes(lines, kernel=True)
-    texts.rows.extend(rows)
-    texts.texts.extend([line if prefix is None else prefix.text for line, prefix in zip(lines, prefixes, strict=True)])
-    texts.guest.extend([True] * len(rows))
-    texts.dialects.extend(declared)
-    found = [(row, prefix) for row, prefix in zip(rows, prefixes, strict=True) if prefix is not None]
-    _state_prefixes(draft, found, "guest_time")
-    components = [_COMPONENT_OF_GUEST_IDENTIFIER.get(prefix.identifier) for _, prefix in found]
-    draft.put("component", [row for row, _ in found], components)
+def _extend(texts: Texts, lines: Lines) -> None:
+    texts.rows.extend(lines.rows)
+    texts.texts.extend(lines.texts)
+    texts.guest.extend(lines.guest)
+    texts.dialects.extend(lines.dialects)
 
 
-def _read_host_lines(
-    draft: Draft, texts: Texts, rows: Sequence[int], lines: Sequence[str], declared: Sequence[str | None]
-) -> None:
-    """Read lines of a file: what a logger wrote before them, if any, and the text behind it.
-
-    Of a message of several lines `journalctl` prints all but the first far to the right. Whoever wrote such a line is named
-    elsewhere, if at all, so it is read as nothing but text, and of unknown origin. So are lines whose prefix leaves open
-    whether a shim wrote them or forwarded what a guest wrote.
-    """
-    found: list[tuple[int, Prefix]] = []
-    forwarded: list[int] = []
-    behind: dict[int, str] = {}
-    origins = draft.columns["origin"]
-    for row, line, prefix, named in zip(rows, lines, read_prefixes(lines, kernel=False), declared, strict=True):
-        dialect, guest, text = named, False, line
-        if prefix is not None:
-            found.append((row, prefix))
-            text = prefix.text
-            if prefix.identifier in _FORWARDING or prefix.identifier.endswith(_UNITS):
-                origins[row] = Origin.UNKNOWN
-                guest = named is None and text.startswith(_AGENT_JSON)
-                forwarded += [row] if guest else []
-            dialect = named or _dialect_of_prefix(prefix)
-        elif line.startswith(_CONTINUATION):
-            behind[row] = line
-            continue
-        texts.rows.append(row)
-        texts.texts.append(text)
-        texts.guest.append(guest)
-        texts.dialects.append(dialect)
-    _state_prefixes(draft, found, "host_time")
-    draft.put("component", [row for row, _ in found], [_component_of_prefix(prefix) for _, prefix in found])
-    for row in forwarded:
-        origins[row] = Origin.GUEST
-    for row, line in behind.items():
-        origins[row] = Origin.UNKNOWN
-        draft.column("body")[row] = line.rstrip("\r")
-        draft.column("parse_status")[row] = ParseStatus.PLAIN
-
-
-def _state_prefixes(draft: Draft, found: Sequence[tuple[int, Prefix]], time: str) -> None:
-    """Write what prefixes state of their lines into the draft."""
-    rows = [row for row, _ in found]
-    draft.put(time, rows, [prefix.time for _, prefix in found])
-    draft.put("pid", rows, [prefix.pid for _, prefix in found])
-    draft.put("severity_number", rows, [SYSLOG_PRIORITY.get(prefix.priority or "") for _, prefix in found])
-    for row, prefix in found:
-        draft.attributes[row] = prefix.attributes
-        draft.name_dialect([row], prefix.form)
-
-
-def _component_of_prefix(prefix: Prefix) -> str:
-    if _is_runtime_rs(prefix):
-        return Component.RUNTIME_RS
-    return _COMPONENT_OF_IDENTIFIER.get(prefix.identifier.removesuffix(".service"), Component.OTHER)
-
-
-def _is_runtime_rs(prefix: Prefix) -> bool:
-    """Tell runtime-rs's messages from the Go shim's records and the agent's under the identifier that they share."""
-    return prefix.identifier in _FORWARDING and not prefix.text.startswith((*_AGENT_JSON, 'time="'))
-
-
-def _dialect_of_prefix(prefix: Prefix) -> str | None:
-    """Tell the dialect that a prefix's identifier decides for the text behind it; None leaves it to the signatures."""
-    if _is_runtime_rs(prefix):
-        return runtime_rs_text.DIALECT.name
-    return _DIALECT_OF_PREFIX.get(prefix.identifier) or _DIALECT_OF_IDENTIFIER.get(prefix.identifier)
+def _state_programs(draft: Draft, evidence: EvidenceRows, rows: Sequence[int], transport: Transport) -> None:
+    """Name the program of a host's file that is called after it; its records may still name another one themselves."""
+    if transport is not Transport.HOST_FILE:
+        return
+    streams = [cursor.rpartition("@")[0] for cursor in evidence.column("cursor").take(rows).to_pylist()]
+    programs = {stream: program_of_file(stream) for stream in set(streams)}
+    if any(programs.values()):
+        draft.put("component", rows, [programs[stream] for stream in streams])
 
 
 def _export(block: bytes) -> Mapping[str, Any] | None:
@@ -246,7 +147,7 @@ def _read_journal(
     draft.put("pid", rows, [entry.get("_PID") for entry in known])
     identifiers = [entry.get("SYSLOG_IDENTIFIER") for entry in known]
     components = [
-        _COMPONENT_OF_IDENTIFIER.get(name, Component.OTHER) if isinstance(name, str) else None for name in identifiers
+        COMPONENT_OF_IDENTIFIER.get(name, Component.OTHER) if isinstance(name, str) else None for name in identifiers
     ]
     draft.put("component", rows, components)
     draft.put("severity_number", rows, [SYSLOG_PRIORITY.get(str(entry.get("PRIORITY"))) for entry in known])
@@ -322,7 +223,7 @@ def _dialect_of_transport(entry: Mapping[str, Any]) -> str | None:
 def _dialect_of_entry(entry: Mapping[str, Any]) -> str | None:
     """Tell the dialect that an entry's trusted transport or its identifier decides; None leaves it to the signatures."""
     identifier = entry.get("SYSLOG_IDENTIFIER")
-    named = _DIALECT_OF_IDENTIFIER.get(identifier) if type(identifier) is str else None
+    named = DIALECT_OF_IDENTIFIER.get(identifier) if type(identifier) is str else None
     return _dialect_of_transport(entry) or named
 
 

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from kata_audit.parse.dialects.base import About
-
 _CLOCK = r"\d\d:\d\d:\d\d(?:\.\d{1,9})?"
 _NO_LEVEL = r"(?!(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL) )"
 """A logger that prints a level where the machine's name would be is no syslog."""
@@ -132,25 +130,3 @@ def _severity(priority: str | None) -> str | None:
 def _add_facility(attributes: dict[str, str], priority: str | None) -> None:
     if priority is not None:
         attributes["syslog.facility"] = str(int(priority) >> 3)
-
-
-ABOUT = About(
-    producer="rsyslog, syslog-ng and `journalctl` without `-o json`: files such as /var/log/syslog, messages and kern.log.",
-    versions="RFC 3164 and 5424; systemd 252 to 258 as it prints text. Captures have `short`, `short-iso` and"
-    " `short-iso-precise`; the other forms were not seen in a capture.",
-    examples=(
-        (
-            "2026-11-23T06:17:51.449301+0000 worker-a systemd-journald[77]: Suppressed 173433 messages from"
-            " containerd.service"
-        ),
-    ),
-    holes=(
-        "RFC 3164 says neither year nor zone: what it says stands in `time.local`, and is no time.",
-        (
-            "Under the identifier `kata` runtime-rs forwards what a guest wrote, and only the journal's fields tell which:"
-            " such lines are of unknown origin, and so are those that name a unit in place of a program."
-        ),
-        "A message of several lines is one row a line: all but the first are plain, of unknown origin.",
-    ),
-    source="RFC 3164, RFC 5424, systemd `output_short`.",
-)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.mutations import word_mutations
 
-from kata_audit.parse.frames.prefixes import ABOUT, Prefix, read_prefixes
+from kata_audit.parse.frames.prefixes import Prefix, read_prefixes
 
 SHORT_ISO = (
     "2026-11-23T06:06:45.098137+0000 worker-a containerd[103]:"
@@ -137,8 +137,3 @@ def test_no_line_breaks_it(line: str) -> None:
     prefix = only(line)
 
     assert prefix is None or line.endswith(prefix.text)
-
-
-def test_its_example_is_of_its_form() -> None:
-    """The page shows a line that has a prefix."""
-    assert all(only(example) for example in ABOUT.examples)
