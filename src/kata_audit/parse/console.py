@@ -35,6 +35,11 @@ class Console:
             draft.put("parse_status", self.fragments, [ParseStatus.FRAGMENT] * len(self.fragments))
 
 
+def _is_console(path: str) -> bool:
+    """Tell by the dialects around a guest's text whether it is a console line; a message inside a record is none."""
+    return path[:3] != "cri" and not path.endswith("slog-json")
+
+
 def read_console(
     draft: Draft, evidence: EvidenceRows, rows: Sequence[int], texts: Sequence[str], guest: Sequence[bool]
 ) -> Console:
@@ -51,7 +56,7 @@ def read_console(
     notes: dict[int, dict[str, str]] = {}
     torn = False
     for position, (text, is_guest) in enumerate(zip(texts, guest, strict=True)):
-        if not is_guest or draft.path[rows[position]][:3] == "cri":
+        if not is_guest or not _is_console(draft.path[rows[position]]):
             continue
         if "\x1b" in text or "\r" in text:
             text, said = shown(text)  # noqa: PLW2901 (what is shown is the line)
@@ -67,17 +72,18 @@ def _mended(draft: Draft, evidence: EvidenceRows, rows: Sequence[int], console: 
     cursors = evidence.column("cursor").to_pylist()
     receivers = evidence.column("receiver").to_pylist()
     sandboxes = draft.columns.get("sandbox_id", [None] * draft.count)
-    copies = draft.columns.get("copy_key", [None] * draft.count)
+    keys = draft.columns.get("copy_key", [None] * draft.count)
+    copies = [keys[row] for row in rows]
     consoles: dict[Any, list[int]] = {}
     for position in sorted(range(len(rows)), key=rows.__getitem__):
         row = rows[position]
         path = draft.path[row]
-        if guest[position] and path[:3] != "cri" and (not path or sandboxes[row] is not None):
+        if guest[position] and _is_console(path) and (not path or sandboxes[row] is not None):
             stream = cursors[row].rpartition("@")[0]
             consoles.setdefault((receivers[row], stream, path, sandboxes[row]), []).append(position)
     mended = Mended()
     for lines in consoles.values():
-        mend(console.texts, lines, [copies[row] for row in rows], mended)
+        mend(console.texts, lines, copies, mended)
     texts = list(console.texts)
     for position, text in mended.texts.items():
         texts[position] = text

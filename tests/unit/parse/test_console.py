@@ -72,3 +72,12 @@ def test_a_containers_output_is_no_program_of_the_guest() -> None:
 
     assert column(rows, "component") == ["other"] * len(texts)
     assert column(rows, "origin") == ["guest"] * len(texts)
+
+
+def test_a_message_inside_a_record_is_no_console_line() -> None:
+    """The agent may log a text that looks torn: the record that holds it is whole."""
+    record = RECORD.replace('"wait process"', json.dumps(RECORD[:70] + KERNEL))
+    rows = derive(evidence((record + "\n").encode(), Transport.CONSOLE))
+
+    assert column(rows, "frame_group") == [None]
+    assert column(rows, "parse_status") != ["fragment"]
