@@ -20,7 +20,7 @@ class Draft:
     """Columns of `count` records, each a list or not there yet.
 
     `attributes` of a record may be None; `path` is the names of the dialects that read it, outermost first; `unfinished` are
-    rows that begin a torn record whose rest may stand behind the last row.
+    rows that begin a torn record or a partial line whose rest may stand behind the last row.
     """
 
     def __init__(self, count: int) -> None:

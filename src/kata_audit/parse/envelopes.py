@@ -15,6 +15,7 @@ from kata_audit.parse.frames.audit_eventlist import read_item
 from kata_audit.parse.frames.cri import join_partials, read_lines, read_path
 from kata_audit.parse.frames.journal_export import read_fields
 from kata_audit.parse.frames.journal_json import load_object
+from kata_audit.parse.frames.sandbox_path import read_sandbox
 from kata_audit.parse.identifiers import COMPONENT_OF_IDENTIFIER, DIALECT_OF_IDENTIFIER
 from kata_audit.parse.line_envelopes import Lines, program_of_file, read_guest_lines, read_host_lines
 from kata_audit.parse.texts import decode, journal_text
@@ -99,6 +100,7 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
             lines = [decode(frame).removesuffix("\n") for frame in frames]
             declared = [dialects[receivers[row]] for row in rows]
             if ORIGIN_OF[transport] is Origin.GUEST:
+                _state_sandboxes(draft, evidence, rows)
                 _extend(texts, read_guest_lines(draft, rows, lines, declared))
             else:
                 _state_programs(draft, evidence, rows, transport)
@@ -111,6 +113,15 @@ def _extend(texts: Texts, lines: Lines) -> None:
     texts.texts.extend(lines.texts)
     texts.guest.extend(lines.guest)
     texts.dialects.extend(lines.dialects)
+
+
+def _state_sandboxes(draft: Draft, evidence: EvidenceRows, rows: Sequence[int]) -> None:
+    """Write the sandbox that a console file's path names: the host chose the path, whatever the guest wrote there."""
+    streams = [cursor.rpartition("@")[0] for cursor in evidence.column("cursor").take(rows).to_pylist()]
+    sandboxes = {stream: read_sandbox(stream) for stream in set(streams)}
+    if any(sandboxes.values()):
+        draft.put("sandbox_id", rows, [sandboxes[stream] for stream in streams])
+        draft.put("identity_basis", rows, ["path" if sandboxes[stream] else None for stream in streams])
 
 
 def _state_programs(draft: Draft, evidence: EvidenceRows, rows: Sequence[int], transport: Transport) -> None:
@@ -252,6 +263,9 @@ def _read_cri(draft: Draft, texts: Texts, rows: Sequence[int], frames: Sequence[
     draft.put("host_time", rows, [line.time if line else None for line in lines])
     if any(groups):
         draft.put("frame_group", rows, groups)
+        ended = {group for group, text in zip(groups, joined, strict=True) if text is not None}
+        begun = dict(zip(reversed(groups), reversed(rows), strict=True))
+        draft.unfinished.extend(row for group, row in begun.items() if group is not None and group not in ended)
     pods = {file: read_path(file) for file, _ in places}
     for name in ("k8s_namespace", "k8s_pod", "k8s_pod_uid", "k8s_container"):
         draft.put(name, rows, [getattr(pods[file], name, None) for file, _ in places])

@@ -84,8 +84,8 @@ def _concatenate(slices: Sequence[Any]) -> Any:
 def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces, catalog: Catalog) -> Any:
     """Parse few rows through all waves, into derived columns.
 
-    Fewer than a slice come out where a torn record goes on behind it: the next slice begins with its first piece. At least
-    half of a slice always comes out, so nothing is parsed more than twice; a record torn wider stays in pieces.
+    Fewer than a slice come out where a torn record or a partial line goes on behind it: the next slice begins with its first
+    piece. At least half of a slice always comes out, so nothing is parsed more than twice; what is wider stays in pieces.
     """
     evidence = whole.slice(start, _SLICE)
     raws: list[bytes | None] = evidence.column("raw").to_pylist()

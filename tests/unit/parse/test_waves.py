@@ -218,3 +218,16 @@ def test_keys_with_spaces_and_empty_values() -> None:
 
     assert attributes(record) == {"default cpu": "0", "vm path": "", "`odd`": "y", "name": "containerd-shim-v2"}
     assert only(record, "body") == {"body": ""}
+
+
+@pytest.mark.parametrize("before", [500, 510, 511, 512, 1023])
+def test_a_containers_long_line_is_whole_where_rows_are_parsed_apart(before: int) -> None:
+    """Rows are parsed some hundred at once; the pieces of a long line at such an edge are joined like any others."""
+    head = "2026-11-23T06:06:46.1Z stdout "
+    pieces = [head + f"P piece{number}-" for number in range(20)]
+    lines = [head + "F short"] * before + [*pieces, head + "F end"] + [head + "F short"] * 30
+    records = derive(evidence("".join(line + "\n" for line in lines).encode(), Transport.CRI))
+
+    assert column(records, "parse_status")[before : before + 21] == ["fragment"] * 20 + ["envelope"]
+    assert column(records, "body")[before + 20] == "".join(f"piece{number}-" for number in range(20)) + "end"
+    assert records.num_rows == len(lines)
