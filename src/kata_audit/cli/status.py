@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kata_audit.store.reader import Reader, StoreStatus
 
 _COLUMNS = ("source", "node", "receiver", "records", "first_received", "last_received")
+_MAX_LOSSES = 20
+"""Sources of losses that a person is shown."""
 
 
 @click.command("status")
@@ -34,11 +36,13 @@ def command(*, store: Path, form: str) -> None:
         found = reader.status()
         sources = list(_sources(reader))
         losses = _losses(reader)
+        saying, claims = _statements(reader)
     if form == "json":
-        missing = {"numbers_without_record": found.sealed_to - found.records, "records_of_loss": losses}
-        write_lines([json_line({"store": str(store), **found._asdict(), **missing, "sources": sources})])
+        missing = {"numbers_without_record": found.sealed_to - found.records, "records_of_loss": saying, "claims": claims}
+        write_lines([json_line({"store": str(store), **found._asdict(), **missing, "losses": losses, "sources": sources})])
         return
-    write_lines(_text(store, found, sources, losses, SystemClock().now_ns()))
+    write_lines(_text(store, found, sources, SystemClock().now_ns()))
+    write_lines(_lost(losses, claims))
 
 
 def _sources(reader: "Reader") -> Iterator[dict[str, Any]]:
@@ -78,16 +82,57 @@ def _tally(rows: Any, counted: str) -> Any:
     return done.select([*keys, "records_sum", "first_min", "last_max"]).rename_columns([*keys, "records", "first", "last"])
 
 
-def _losses(reader: "Reader") -> int:
-    """Count the records that say that records were lost."""
-    from kata_audit.pipeline.timeline import LOSSES
-    from kata_audit.predicate.tree import Match, Or, Syntax
+def _losses(reader: "Reader") -> list[dict[str, Any]]:
+    """Add up what each source of the host lost, by what its records say; most first."""
+    from kata_audit.schema.fact import FactKind, read_gap
+
+    added: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for fact in reader.facts(FactKind.SOURCE_GAP):
+        gap = read_gap(fact.object)
+        row = added.setdefault(
+            (fact.node, fact.subject, gap.event),
+            {"source": fact.subject, "node": fact.node, "event": gap.event, "records": 0, "statements": 0, "unknown": 0},
+        )
+        row["records"] += gap.records or 0
+        row["statements"] += 1
+        row["unknown"] += gap.records is None
+    return sorted(added.values(), key=lambda row: (-row["records"], -row["statements"], row["source"], row["event"]))
+
+
+def _statements(reader: "Reader") -> tuple[int, int]:
+    """Count the records that say that records were lost, and those of them that only claim it."""
+    from kata_audit.predicate.tree import Not, OneOf, all_of
+    from kata_audit.schema.event import Action
+    from kata_audit.schema.source import Origin
     from kata_audit.store.reader import EVERYTHING_IN_SCOPE
 
-    return reader.count(EVERYTHING_IN_SCOPE, Or(tuple(Match("body", pattern, Syntax.REGEX) for pattern in LOSSES)))
+    lost = OneOf("action", frozenset({str(Action.LOSE_RECORDS)}))
+    claimed = all_of(lost, Not(OneOf("origin", frozenset({str(Origin.HOST)}))))
+    return reader.count(EVERYTHING_IN_SCOPE, lost), reader.count(EVERYTHING_IN_SCOPE, claimed)
 
 
-def _text(store: Path, found: "StoreStatus", sources: list[dict[str, Any]], losses: int, now_ns: int) -> Iterator[str]:
+def _lost(losses: list[dict[str, Any]], claims: int) -> Iterator[str]:
+    """Tell a person what was lost before anybody could collect it."""
+    yield from [""] if claims or losses else []
+    if claims:
+        yield f"Claims   of losses by guests, or by nobody known: {claims:,}"
+    if not losses:
+        return
+    total = sum(row["records"] for row in losses)
+    sources = len({(row["node"], row["source"]) for row in losses})
+    uncounted = " and more that nobody counted" if any(row["unknown"] for row in losses) else ""
+    yield f"Lost     {total:,} records{uncounted}, by {sources:,} {'source' if sources == 1 else 'sources'}"
+    yield ""
+    cells = [
+        (f"{row['records']:,}" if row["records"] else "unknown", str(row["statements"]), row["event"], row["source"])
+        for row in losses[:_MAX_LOSSES]
+    ]
+    yield from table(("records", "statements", "event", "source"), cells, width=terminal_width())
+    if len(losses) > _MAX_LOSSES:
+        yield f"… and {len(losses) - _MAX_LOSSES:,} more; `-o json` has them all"
+
+
+def _text(store: Path, found: "StoreStatus", sources: list[dict[str, Any]], now_ns: int) -> Iterator[str]:
     """Spell the status for a person."""
     yield f"Store    {store}"
     yield f"Origin   {found.origin}"
@@ -97,7 +142,7 @@ def _text(store: Path, found: "StoreStatus", sources: list[dict[str, Any]], loss
         length = span(found.last_ns - found.first_ns)
         yield f"Time     {rfc3339(found.first_ns, digits=0)} to {rfc3339(found.last_ns, digits=0)}, {length}"
     without = found.sealed_to - found.records
-    yield f"Missing  {without:,} numbers without a record; {losses:,} records say that their producer lost some"
+    yield f"Missing  {without:,} numbers without a record"
     if not sources:
         return
     yield ""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from kata_audit.parse.losses import COUNT
 from kata_audit.schema.event import Action
-from kata_audit.schema.fact import FACT_SCHEMA, FactKind, FactRows
+from kata_audit.schema.fact import FACT_SCHEMA, FactKind, FactRows, gap_object
 from kata_audit.schema.record import Component, RecordRows
 from kata_audit.schema.source import Origin
 
@@ -94,10 +94,10 @@ def _gaps(rows: RecordRows) -> Any:
     )
     facts: dict[tuple[str, str, str, str], int] = {}
     for row in lost.select([name for name in (*LINK_COLUMNS, "attributes") if name in lost.schema.names]).to_pylist():
-        count = dict(row.get("attributes") or ()).get(COUNT, "unknown")
-        statement = row["seq"] if row["copy_key"] is None else f"{row['copy_key']:016x}"
+        count = dict(row.get("attributes") or ()).get(COUNT)
+        statement = str(row["seq"]) if row["copy_key"] is None else f"{row['copy_key']:016x}"
         subject = row["object"] or row["component"] or Component.OTHER
-        gap = f"{count};{row['event_name'] or Action.LOSE_RECORDS};{statement}"
+        gap = gap_object(count, row["event_name"] or str(Action.LOSE_RECORDS), statement)
         facts.setdefault((subject, gap, row["node"], row["boot_id"] or ""), row["seq"])
     columns = [*zip(*facts, strict=True)] or [(), (), (), ()]
     return pa.table([[str(FactKind.SOURCE_GAP)] * len(facts), *columns, list(facts.values())], schema=FACT_SCHEMA)

@@ -47,14 +47,14 @@ _KINDS = tuple(
         ),
         (
             "loghealth.journal_suppressed",
-            rf"Suppressed {_COUNT} messages from (?P<unit>.{{1,1024}}?)\.?\Z",
+            rf"Suppressed {_COUNT} messages from (?P<unit>.{{1,999}}?)\.?$",
             (Component.JOURNALD,),
             "{unit}",
         ),
         ("loghealth.kernel_missed", rf"Missed {_COUNT} kernel messages", (Component.JOURNALD,), "kernel"),
         ("loghealth.forwarding_missed", rf"Forwarding to syslog missed {_COUNT} messages", (Component.JOURNALD,), "syslog"),
         ("loghealth.console_lost", r"Failed to read guest console logs", (Component.RUNTIME_GO,), "console {sandbox}"),
-        ("loghealth.shim_log_copy_ended", r"copy shim log\Z", (Component.CONTAINERD,), "shim log"),
+        ("loghealth.shim_log_copy_ended", r"copy shim log$", (Component.CONTAINERD,), "shim log"),
         (
             "loghealth.audit_events_dropped",
             rf"Error in audit plugin '[^']{{1,64}}' affecting {_COUNT} audit events",
@@ -72,6 +72,8 @@ _KINDS = tuple(
         ),
     )
 )
+LOSSES = tuple(f"^(?:{kind.pattern.pattern})" for kind in _KINDS)
+"""What messages that declare a loss are like, as RE2, for those who have nothing but the message."""
 _KINDS_OF: dict[Component | None, tuple[_Kind, ...]] = {
     component: tuple(kind for kind in _KINDS if component in kind.components) for component in Component
 }
@@ -121,6 +123,11 @@ def count_lost(body: str, attributes: Iterable[tuple[str, str]]) -> int | None:
     return int(_count(found[1], stated) or 0)
 
 
+def is_workload(component: str | None, origin: str | None) -> bool:
+    """Tell text that may be a container's own output, which is no source of logs: of nobody known, and not the host's."""
+    return component in _NOBODY and origin != Origin.HOST
+
+
 def _count(match: re.Match[str], attributes: Mapping[str, str]) -> str | None:
     stated = match.groupdict().get("count") or next((v for k, v in attributes.items() if k.lower() == "count"), None)
     return stated if stated and stated.isascii() and stated.isdecimal() and len(stated) <= 18 else None
@@ -139,7 +146,7 @@ def state_losses(draft: Draft) -> None:
         component = components[row]
         if attributes is not None and _CUT in attributes:
             _state(draft, row, "loghealth.line_cut", f"lines of {component or Component.OTHER}", None)
-        if body is None or (component in _NOBODY and origins[row] != Origin.HOST):
+        if body is None or is_workload(component, origins[row]):
             continue
         for kind in _KINDS_OF.get(component, ()):
             match = kind.pattern.match(body, 0, _MAX_TEXT)

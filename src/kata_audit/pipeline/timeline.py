@@ -4,13 +4,13 @@ Pure: rows in, a summary and moments out; nothing here prints. Order is the host
 equal. A guest's clock decides nothing, its skew is told instead.
 """
 
-import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
 
+from kata_audit.parse.losses import count_lost, is_workload
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.severity import ERROR
 from kata_audit.schema.source import Origin
@@ -42,15 +42,6 @@ _WINDOW = 512
 """Moments kept open for copies: both copies of a record carry one time, and this many records of one time are rare."""
 _DETAILS = ("error", "err", "reason", "exit-code", "exit_code", "signal", "count")
 """Attributes that say how it went: without them an error's body often says nothing."""
-LOSSES = (
-    r"^slog-async: logger dropped messages",
-    r"^Suppressed (?P<count>\d+) messages from",
-    r"^Missed (?P<count>\d+) kernel messages",
-    r"^Failed to read guest console logs",
-)
-"""What says that records were lost, as RE2. Sources: slog-async 2 (`Async::push_dropped`), systemd-journald's rate limit and
-its reader of the kernel ring, Kata's `virtcontainers/sandbox.go` (the console reader ends for ever)."""
-_LOSS_PATTERNS = tuple(re.compile(pattern) for pattern in LOSSES)
 
 
 class Moment(NamedTuple):
@@ -243,7 +234,7 @@ def _moments(rows: RecordRows) -> Iterator[tuple[Moment, Mapping[str, Any]]]:
                 copies=1,
                 repeats=0,
                 last_ns=row["timestamp"],
-                lost=_lost(body, row["attributes"]),
+                lost=_lost(row),
             ),
             row,
         )
@@ -260,10 +251,6 @@ def _details(attributes: Any) -> tuple[tuple[str, str], ...]:
     return tuple((name, stated[name]) for name in _DETAILS if stated.get(name))
 
 
-def _lost(body: str, attributes: Any) -> int | None:
+def _lost(row: Mapping[str, Any]) -> int | None:
     """Read how many records a record says were lost; None where it says nothing of the kind."""
-    found = next((match for pattern in _LOSS_PATTERNS if (match := pattern.match(body))), None)
-    if found is None:
-        return None
-    stated = found.groupdict().get("count") or next((v for k, v in attributes or () if k.lower() == "count"), None)
-    return int(stated) if stated and stated.isdecimal() and len(stated) <= 18 else 0
+    return None if is_workload(row["component"], row["origin"]) else count_lost(row["body"] or "", row["attributes"] or ())

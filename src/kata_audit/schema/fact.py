@@ -6,6 +6,7 @@ record's.
 """
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -32,6 +33,29 @@ class FactKind(StrEnum):
 
     The statement is equal for copies of one record and for no two others, so that each gap is one fact.
     """
+
+
+class Gap(NamedTuple):
+    """What the object of a `SOURCE_GAP` says: how many records were lost, None where nobody knows, and the event."""
+
+    records: int | None
+    event: str
+
+
+def gap_object(count: str | None, event: str, statement: str) -> str:
+    """Spell the object of a `SOURCE_GAP`."""
+    return f"{count or 'unknown'};{event};{statement}"
+
+
+def read_gap(spelled: str) -> Gap:
+    """Read the object of a `SOURCE_GAP`.
+
+    Example:
+        >>> read_gap("173433;loghealth.journal_suppressed;41")
+        Gap(records=173433, event='loghealth.journal_suppressed')
+    """
+    count, event, _ = spelled.split(";", 2)
+    return Gap(int(count) if count.isdecimal() else None, event)
 
 
 FACT_SCHEMA: pa.Schema = pa.schema(

@@ -11,8 +11,11 @@ from typing import Final, Literal, NamedTuple
 from kata_audit.errors import StoreError
 from kata_audit.predicate.sql import Sql, print_sql
 from kata_audit.predicate.tree import Compare, Everything, Not, OneOf, Op, Predicate, Present, all_of
+from kata_audit.schema.fact import FactKind
 from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
+from kata_audit.store.actors import ACTOR_COLUMNS, ActorJoin, Actors
 from kata_audit.store.engine import Engine, MissingSegmentError, to_record_rows
+from kata_audit.store.facts import Fact
 from kata_audit.store.identity import CLUES, FILLED, fill, rewrite
 from kata_audit.store.index import Index
 from kata_audit.store.resolution import Resolution, find_sandboxes
@@ -70,14 +73,18 @@ class Reader:
         take_snapshot: Looks at the log and gives what is live now.
         index: Facts and statistics.
         engine: Where queries run.
+        join: How actors are joined from requests; None leaves them as records state them.
     """
 
-    def __init__(self, take_snapshot: Callable[[], Snapshot], index: Index, engine: Engine) -> None:
+    def __init__(
+        self, take_snapshot: Callable[[], Snapshot], index: Index, engine: Engine, join: ActorJoin | None = None
+    ) -> None:
         self._take_snapshot = take_snapshot
         self._snapshot = take_snapshot()
         self._sealed_to = self._snapshot.sealed_to
         self._index = index
         self._engine = engine
+        self._join = join
 
     def scan(
         self,
@@ -92,7 +99,7 @@ class Reader:
 
         Args:
             scope: What the asker may see.
-            where: The condition, on records as they are given: identity columns filled.
+            where: The condition, on records as they are given: identities and actors filled.
             columns: Columns of `RECORD_SCHEMA` to give, in this order.
             order: By what, and from which end.
             limit: At most so many records; None for all.
@@ -106,15 +113,36 @@ class Reader:
         unknown = [name for name in columns if name not in RECORD_SCHEMA.names]
         if unknown or not columns:
             raise RuntimeError(f"no columns of a record: {unknown}")
-        needed = list(dict.fromkeys([*columns, *(CLUES if set(columns) & set(FILLED) else ())]))
-        question = _Question(rewrite(_scoped(scope, where), self._index), needed, order)
-        return self._scan(question, list(columns), limit)
+        actors = self._actors(scope)
+        stored = _scoped(scope, where if actors is None else actors.settle(where))
+        needed = list(columns)
+        if actors is not None and set(columns) & set(ACTOR_COLUMNS):
+            needed += actors.columns
+        else:
+            actors = None
+        needed = list(dict.fromkeys([*needed, *(CLUES if set(needed) & set(FILLED) else ())]))
+        return self._scan(_Question(rewrite(stored, self._index), needed, order), list(columns), limit, actors)
 
-    def _scan(self, question: "_Question", columns: list[str], limit: int | None) -> Iterator[RecordRows]:
-        filled = set(columns) & set(FILLED)
+    def _scan(
+        self, question: "_Question", columns: list[str], limit: int | None, actors: Actors | None = None
+    ) -> Iterator[RecordRows]:
+        filled = set(question.columns) & set(FILLED)
         for batch in self._ordered(question, limit):
             rows = to_record_rows(batch, question.columns)
-            yield (fill(rows, self._index) if filled else rows).select(columns)
+            rows = fill(rows, self._index) if filled else rows
+            yield (rows if actors is None else actors.fill(rows)).select(columns)
+
+    def _actors(self, scope: Scope) -> Actors | None:
+        """Make what joins actors, of no more than the asker may see."""
+        if self._join is None:
+            return None
+
+        def read(where: Predicate, columns: Sequence[str]) -> Iterator[RecordRows]:
+            needed = list(dict.fromkeys([*columns, *CLUES]))
+            stored = rewrite(_scoped(scope, where), self._index)
+            return self._scan(_Question(stored, needed, Order("seq")), list(columns), None)
+
+        return Actors(self._join, read)
 
     def _ordered(self, question: "_Question", limit: int | None) -> Iterator[RecordRows]:
         """Go through the windows of a key, then through what has no key."""
@@ -183,7 +211,8 @@ class Reader:
         Raises:
             StoreError: A segment cannot be read.
         """
-        stored = rewrite(_scoped(scope, where), self._index)
+        actors = self._actors(scope)
+        stored = rewrite(_scoped(scope, where if actors is None else actors.settle(where)), self._index)
         looked_again = False
         while True:
             try:
@@ -233,6 +262,10 @@ class Reader:
     def _is_visible(self, scope: Scope, sandbox: str) -> bool:
         where = OneOf("sandbox_id", frozenset({sandbox}))
         return any(True for _ in self.scan(scope, where, ["seq"], order=Order("seq"), limit=1))
+
+    def facts(self, kind: FactKind) -> list[Fact]:
+        """Give every fact of a kind. Facts know no scope: this is for who may see all."""
+        return self._index.every(kind)
 
     def status(self) -> StoreStatus:
         """Describe the store as the snapshot has it."""
