@@ -18,6 +18,8 @@ from kata_audit.clock import SystemClock
 if TYPE_CHECKING:
     from kata_audit.config import BatchLimits
     from kata_audit.parse.catalog.matcher import Catalog
+    from kata_audit.node.check import Check
+    from kata_audit.node.examine import Examination
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
     from kata_audit.pipeline.why_causes import Causes
@@ -92,6 +94,24 @@ def derivation() -> "Derive":
     from kata_audit.pipeline.derive import derive
 
     return partial(derive, catalog=catalog())
+
+
+@cache
+def node_checks() -> "tuple[Check, ...]":
+    """Read the table of checks that the package holds."""
+    from kata_audit.node.examine import load_checks
+
+    return load_checks(resources.files("kata_audit.node").joinpath("checks.toml").read_bytes())
+
+
+def examine_node(root: Path, *, only: Collection[str] = (), without: Collection[str] = ()) -> "Examination":
+    """Examine the node whose files lie below a root."""
+    from kata_audit.node.examine import examine
+    from kata_audit.node.keys import load_keys
+    from kata_audit.node.tree import open_tree
+
+    keys = load_keys(resources.files("kata_audit.node").joinpath("keys.toml").read_bytes())
+    return examine(open_tree(root), keys, node_checks(), only=only, without=without)
 
 
 def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":

@@ -45,6 +45,7 @@ COMMANDS = {
     "status": Listed("Look", "Say what came in from where, and what is missing."),
     "verify": Listed("Prove", "Verify a store or a proof bundle."),
     "prove": Listed("Prove", "Write a proof bundle of records."),
+    "node": Listed("Care", "Say what this node's logs can tell, and what nobody will see."),
     "store": Listed("Care", "Look after the store."),
     "config": Listed("Care", "Look after the configuration."),
     "schema": Listed("Reference", "Print the columns of a record."),

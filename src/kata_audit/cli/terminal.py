@@ -89,6 +89,25 @@ def fit(text: str, width: int) -> str:
     return "".join(kept).rstrip(" …") + "…"
 
 
+def wrap(text: str, width: int, *, indent: int) -> Iterator[str]:
+    """Show a text over as many indented lines as it needs; a word that is longer than a line is cut into several.
+
+    Args:
+        text: Anything.
+        width: Columns; 0 keeps one line.
+        indent: Blanks before each line.
+    """
+    room = max(width - indent, 20) if width else 6 * len(text) + 1
+    line = ""
+    for word in (long[at : at + room] for long in show(text).split(" ") for at in range(0, max(len(long), 1), room)):
+        if line and width_of(line) + 1 + width_of(word) > room:
+            yield " " * indent + line
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    yield " " * indent + line
+
+
 def pad(text: str, width: int) -> str:
     """Fill a shown text with spaces up to `width` columns."""
     return text + " " * (width - width_of(text))

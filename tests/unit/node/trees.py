@@ -40,8 +40,8 @@ def read(root: Path) -> Layout:
     return read_layout(FolderTree(root), KEYS)
 
 
-def modern(root: Path, files: Mapping[str, str | bytes] = {}, *, version: str = "3.27.0") -> Layout:
-    """Read a node with one Go and one Rust class on QEMU, each in a directory of its own, and more files."""
+def modern_files(version: str) -> dict[str, str | bytes]:
+    """Spell a node with one Go and one Rust class on QEMU, each in a directory of its own."""
     go, rust = f"{DEFAULTS}/runtimes/qemu", f"{DEFAULTS}/runtime-rs/runtimes/qemu-runtime-rs"
     handlers = containerd(
         ("kata-qemu", "/opt/kata/bin/containerd-shim-kata-v2", f"/{go}/configuration-qemu.toml"),
@@ -51,13 +51,17 @@ def modern(root: Path, files: Mapping[str, str | bytes] = {}, *, version: str = 
             f"/{rust}/configuration-qemu-runtime-rs.toml",
         ),
     )
-    base = {
+    return {
         "opt/kata/VERSION": version,
         "etc/containerd/config.toml": handlers,
         f"{go}/configuration-qemu.toml": QEMU,
         f"{rust}/configuration-qemu-runtime-rs.toml": QEMU,
     }
-    return read(plant(root, {**base, **files}))
+
+
+def modern(root: Path, files: Mapping[str, str | bytes] = {}, *, version: str = "3.27.0") -> Layout:
+    """Read such a node, with more files."""
+    return read(plant(root, {**modern_files(version), **files}))
 
 
 GO_DROP_INS = f"{DEFAULTS}/runtimes/qemu/config.d"

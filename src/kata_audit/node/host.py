@@ -1,0 +1,261 @@
+"""What the node's other programs are set to: journald, clocks, audit rules, forwarders, the API server.
+
+Everything is read from files; nothing is asked of a running program. Where a setting cannot be told from files, it is None.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from kata_audit.node.tree import Kind, Tree, UnreadableError, exists, read, resolve
+
+_SYSTEMD: Final = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
+"""Where systemd looks, weakest first. Source: systemd.unit(5), journald.conf(5)."""
+_ASSIGNED: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*$")
+
+
+class Stated(NamedTuple):
+    """A value with its place: the file and line that decide."""
+
+    value: str
+    path: str
+    line: int
+
+
+class Unit(NamedTuple):
+    """The settings of one of systemd's configuration files, as merged, and the files that could not be read."""
+
+    settings: Mapping[str, Stated]
+    unreadable: Mapping[str, str]
+
+    def get(self, name: str) -> str | None:
+        """Give a value; None where no file sets it."""
+        found = self.settings.get(name)
+        return None if found is None else found.value
+
+
+def read_systemd(tree: Tree, name: str, *, section: str) -> Unit:
+    """Read one configuration of systemd: the main file that wins, then drop-ins of all directories in the order of names.
+
+    Args:
+        tree: The node's files.
+        name: `journald.conf`, `timesyncd.conf`.
+        section: The section that counts: `Journal`, `Time`.
+    """
+    settings: dict[str, Stated] = {}
+    unreadable: dict[str, str] = {}
+    mains = [f"{directory}/{name}" for directory in _SYSTEMD if exists(tree, f"{directory}/{name}")]
+    drop_ins: dict[str, str] = {}
+    for directory in _SYSTEMD:
+        for entry in _names(tree, f"{directory}/{name}.d", unreadable):
+            if entry.endswith(".conf"):
+                drop_ins[entry] = f"{directory}/{name}.d/{entry}"
+    for path in [*mains[-1:], *(drop_ins[entry] for entry in sorted(drop_ins))]:
+        text = _text(tree, path, unreadable)
+        settings.update(_settings(text, path, section) if text is not None else {})
+    return Unit(settings, unreadable)
+
+
+def _settings(text: str, path: str, section: str) -> dict[str, Stated]:
+    found: dict[str, Stated] = {}
+    inside = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if stripped.startswith("["):
+            inside = stripped == f"[{section}]"
+        elif inside and not stripped.startswith(("#", ";")) and (assigned := _ASSIGNED.match(line)):
+            found[assigned[1]] = Stated(assigned[2], path, number)
+    return found
+
+
+def _text(tree: Tree, path: str, unreadable: dict[str, str]) -> str | None:
+    try:
+        return read(tree, path).decode("utf-8", "replace")
+    except UnreadableError as error:
+        if resolve(tree, path).kind is not Kind.MISSING:
+            unreadable[path] = str(error)
+        return None
+
+
+def _names(tree: Tree, path: str, unreadable: dict[str, str]) -> list[str]:
+    found = resolve(tree, path)
+    if found.kind is not Kind.DIRECTORY:
+        return []
+    try:
+        return tree.names(found.path)
+    except UnreadableError as error:
+        unreadable[path] = str(error)
+        return []
+
+
+_TIME_DAEMONS: Final = (
+    (
+        "chrony",
+        ("etc/chrony/chrony.conf", "etc/chrony.conf"),
+        re.compile(r"^\s*(?:server|pool|peer|refclock)\s+\S+", re.MULTILINE),
+    ),
+    ("ntpd", ("etc/ntp.conf", "etc/ntpsec/ntp.conf"), re.compile(r"^\s*(?:server|pool|peer)\s+\S+", re.MULTILINE)),
+)
+
+
+class Clock(NamedTuple):
+    """Who keeps the node's time: a daemon, its file, and how many sources it has; no daemon where none is set up."""
+
+    daemon: str | None
+    path: str | None
+    sources: int
+
+
+def read_clock(tree: Tree) -> Clock:
+    """Tell who keeps the node's time, as far as files say."""
+    unreadable: dict[str, str] = {}
+    for daemon, paths, pattern in _TIME_DAEMONS:
+        for path in paths:
+            text = _text(tree, path, unreadable)
+            if text is None:
+                continue
+            folder = path.rpartition("/")[0]
+            more = [
+                _text(tree, f"{folder}/{part}/{name}", unreadable) or ""
+                for part in ("conf.d", "sources.d")
+                for name in _names(tree, f"{folder}/{part}", unreadable)
+            ]
+            return Clock(daemon, path, sum(len(pattern.findall(part)) for part in [text, *more]))
+    timesyncd = read_systemd(tree, "timesyncd.conf", section="Time")
+    if exists(tree, "usr/lib/systemd/systemd-timesyncd") or timesyncd.settings:
+        named = (timesyncd.get("NTP") or timesyncd.get("FallbackNTP") or "").split()
+        return Clock("systemd-timesyncd", "etc/systemd/timesyncd.conf", len(named))
+    return Clock(None, None, 0)
+
+
+_FORWARDERS: Final[Sequence[tuple[str, str, re.Pattern[str]]]] = (
+    ("rsyslog", "etc/rsyslog.conf", re.compile(r"omfwd|@@?[\w.\[]|omelasticsearch|omkafka|omrelp")),
+    ("rsyslog", "etc/rsyslog.d", re.compile(r"omfwd|@@?[\w.\[]|omelasticsearch|omkafka|omrelp")),
+    ("systemd-journal-upload", "etc/systemd/journal-upload.conf", re.compile(r"^\s*URL\s*=\s*\S+", re.MULTILINE)),
+    ("fluent-bit", "etc/fluent-bit", re.compile(r"\boutputs?\b|\[OUTPUT\]", re.IGNORECASE)),
+    ("fluentd", "etc/fluent", re.compile(r"<match")),
+    ("vector", "etc/vector", re.compile(r"sinks")),
+    ("promtail", "etc/promtail", re.compile(r"clients")),
+    ("alloy", "etc/alloy", re.compile(r"loki\.write|otelcol\.exporter")),
+    ("otel-collector", "etc/otelcol", re.compile(r"exporters")),
+    ("otel-collector", "etc/otelcol-contrib", re.compile(r"exporters")),
+    ("filebeat", "etc/filebeat", re.compile(r"^\s*output\.", re.MULTILINE)),
+    ("splunk-forwarder", "opt/splunkforwarder/etc/system/local/outputs.conf", re.compile(r"tcpout|httpout")),
+    ("syslog-ng", "etc/syslog-ng", re.compile(r"destination\b.*(?:network|tcp|udp|syslog|http)\s*\(", re.DOTALL)),
+    ("kata-audit", "etc/kata-audit/config.toml", re.compile(r"^\s*\[", re.MULTILINE)),
+)
+"""Programs that carry logs off a node, where each is set up, and what shows that it has somewhere to send to."""
+
+
+def find_forwarders(tree: Tree) -> list[tuple[str, str]]:
+    """List the programs that carry logs off this node, each with the file that says so."""
+    found: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+    for program, place, pattern in _FORWARDERS:
+        for path in _files(tree, place, unreadable):
+            if program not in found and pattern.search(_text(tree, path, unreadable) or ""):
+                found[program] = path
+    return list(found.items())
+
+
+def _files(tree: Tree, place: str, unreadable: dict[str, str]) -> Iterator[str]:
+    if resolve(tree, place).kind is Kind.FILE:
+        yield place
+    for name in _names(tree, place, unreadable)[:64]:
+        if resolve(tree, f"{place}/{name}").kind is Kind.FILE:
+            yield f"{place}/{name}"
+
+
+def read_audit_rules(tree: Tree) -> list[Stated]:
+    """List the kernel's audit rules as they are loaded at the next boot, with their places."""
+    unreadable: dict[str, str] = {}
+    paths = [
+        f"etc/audit/rules.d/{name}" for name in _names(tree, "etc/audit/rules.d", unreadable) if name.endswith(".rules")
+    ]
+    rules = []
+    for path in paths or ["etc/audit/audit.rules"]:
+        for number, line in enumerate((_text(tree, path, unreadable) or "").splitlines(), start=1):
+            if line.strip().startswith("-"):
+                rules.append(Stated(line.strip(), path, number))
+    return rules
+
+
+_API_SERVERS: Final = (
+    "etc/kubernetes/manifests/kube-apiserver.yaml",
+    "etc/rancher/k3s/config.yaml",
+    "etc/rancher/rke2/config.yaml",
+    "var/lib/rancher/rke2/agent/pod-manifests/kube-apiserver.yaml",
+    "var/snap/microk8s/current/args/kube-apiserver",
+    "etc/k0s/k0s.yaml",
+)
+_FLAG: Final = re.compile(r"(?:--)?(audit-[a-z-]+)\s*[=:]\s*[\"']?([^\s\"',]+)")
+
+
+class ApiAudit(NamedTuple):
+    """How the API server on this node writes its audit log.
+
+    Args:
+        path: The file that starts the server; None where this node has none.
+        flags: Its audit flags by name.
+        policy: The text of its policy; None where it has none or it cannot be read.
+        policy_path: Where the policy lies.
+    """
+
+    path: str | None
+    flags: Mapping[str, str]
+    policy: str | None
+    policy_path: str | None
+
+
+def read_api_audit(tree: Tree) -> ApiAudit:
+    """Read how the API server on this node, if there is one, writes its audit log."""
+    unreadable: dict[str, str] = {}
+    for path in _API_SERVERS:
+        text = _text(tree, path, unreadable)
+        if text is None:
+            continue
+        flags = dict(_FLAG.findall(text))
+        if not flags and "manifests" not in path:
+            continue  # an agent's file, or a server that was told nothing
+        policy_path = flags.get("audit-policy-file")
+        policy = _text(tree, policy_path, unreadable) if policy_path else None
+        return ApiAudit(path, flags, policy, policy_path)
+    return ApiAudit(None, {}, None, None)
+
+
+class Host(NamedTuple):
+    """All that is known of a node beside Kata."""
+
+    journald: Unit
+    persistent_journal: bool
+    journal_mode: int | None
+    clock: Clock
+    forwarders: Sequence[tuple[str, str]]
+    audit_rules: Sequence[Stated]
+    has_auditd: bool
+    api_audit: ApiAudit
+    rotated: Sequence[str]
+    """Log files of the engine that a logrotate file names."""
+
+
+def read_host(tree: Tree) -> Host:
+    """Read a node's other programs."""
+    return Host(
+        journald=read_systemd(tree, "journald.conf", section="Journal"),
+        persistent_journal=resolve(tree, "var/log/journal").kind is Kind.DIRECTORY,
+        journal_mode=tree.mode("var/log/journal"),
+        clock=read_clock(tree),
+        forwarders=find_forwarders(tree),
+        audit_rules=read_audit_rules(tree),
+        has_auditd=exists(tree, "usr/sbin/auditd") or exists(tree, "sbin/auditd") or exists(tree, "etc/audit/auditd.conf"),
+        api_audit=read_api_audit(tree),
+        rotated=_rotated(tree),
+    )
+
+
+def _rotated(tree: Tree) -> list[str]:
+    unreadable: dict[str, str] = {}
+    texts = [
+        _text(tree, f"etc/logrotate.d/{name}", unreadable) or "" for name in _names(tree, "etc/logrotate.d", unreadable)
+    ]
+    return [path for text in texts for path in re.findall(r"(/var/\S+\.log|/var/log/\S+)", text)]
