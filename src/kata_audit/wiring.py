@@ -17,9 +17,9 @@ from kata_audit.clock import SystemClock
 
 if TYPE_CHECKING:
     from kata_audit.config import BatchLimits
-    from kata_audit.parse.catalog.matcher import Catalog
     from kata_audit.node.check import Check
     from kata_audit.node.examine import Examination
+    from kata_audit.parse.catalog.matcher import Catalog
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
     from kata_audit.pipeline.why_causes import Causes
@@ -54,11 +54,13 @@ def writing(root: Path, *, node: str | None = None, create: bool = True) -> Abst
 
 @contextmanager
 def reading(root: Path) -> Iterator["Reader"]:
-    """Open a store for reading; its index learns what new segments say of pods."""
+    """Open a store for reading: its index learns what new segments say of pods, and API requests tell who asked."""
+    from kata_audit.parse import actors
     from kata_audit.parse.link import link
-    from kata_audit.store.reader import open_reader
+    from kata_audit.store.reader import ActorJoin, open_reader
 
-    with open_reader(root, link=link) as reader:
+    join = ActorJoin(actors.REQUEST_COLUMNS, actors.ACT_COLUMNS, actors.read_requests, actors.name_actors, actors.REACH_NS)
+    with open_reader(root, link=link, join=join) as reader:
         yield reader
 
 

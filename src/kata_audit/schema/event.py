@@ -43,6 +43,10 @@ class Action(StrEnum):
     LOSE_RECORDS = "lose-records"
 
 
+JOINED = frozenset({Action.EXEC, Action.ATTACH, Action.PORT_FORWARD, Action.CREATE, Action.DELETE})
+"""Actions that a node does because a user asked the API server for just that."""
+
+
 class Outcome(StrEnum):
     """How it went. An attempt whose end no record tells is `unknown`."""
 
@@ -69,11 +73,11 @@ class Confidence(StrEnum):
     STATED = "stated"
     """The record itself says it."""
     CERTAIN = "certain"
-    """One request, and only one, fits pod, container, command and time."""
+    """Requests of one user, and of no other, fit pod, container, command and time."""
     LIKELY = "likely"
-    """One request fits pod, container and time; the record does not tell the command, or the request does not."""
+    """Requests of one user fit pod, container and time; the command is not told on both sides, or told by a guest."""
     POSSIBLE = "possible"
-    """Several requests fit; this one is nearest in time."""
+    """Requests of several users fit; this user's is nearest in time."""
     NONE = "none"
     """None fits."""
 

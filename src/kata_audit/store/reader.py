@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from kata_audit.errors import IndexDamagedError, StoreError, VerificationError
 from kata_audit.schema.record import RecordRows
+from kata_audit.store.actors import ActorJoin
 from kata_audit.store.answers import EVERYTHING_IN_SCOPE, Order, Reader, Scope, StoreStatus
 from kata_audit.store.engine import DEFAULT_MEMORY_MB, DEFAULT_THREADS, Engine, to_record_rows
 from kata_audit.store.index import CaughtUp, Index, Link, open_index, remove_index
@@ -26,6 +27,7 @@ from kata_audit.tlog.note import parse_verifier
 
 __all__ = [
     "EVERYTHING_IN_SCOPE",
+    "ActorJoin",
     "Order",
     "Reader",
     "Resolution",
@@ -45,6 +47,7 @@ def open_reader(
     root: Path,
     *,
     link: Link | None = None,
+    join: ActorJoin | None = None,
     memory_mb: int = DEFAULT_MEMORY_MB,
     threads: int = DEFAULT_THREADS,
 ) -> Iterator[Reader]:
@@ -54,6 +57,7 @@ def open_reader(
         root: The store's directory.
         link: Turns host rows into facts. With it the index is brought up to date first, in its file where that can be
             written, else for this reader only; without it, segments that the index has not seen name no pods.
+        join: How actors are joined from requests to the API server; None leaves them as records state them.
         memory_mb: What one query may take, in MiB.
         threads: How many threads a query uses.
 
@@ -68,7 +72,7 @@ def open_reader(
     with _index_for(layout, live, link) as index:
         engine = Engine(layout.segments, memory_mb=memory_mb, threads=threads)
         try:
-            yield Reader(_snapshots(layout, index, live), index, engine)
+            yield Reader(_snapshots(layout, index, live), index, engine, join)
         finally:
             engine.close()
 
