@@ -42,6 +42,7 @@ COMMANDS = {
     "ingest": Listed("Begin", "Take files into the store."),
     "search": Listed("Look", "Find records."),
     "timeline": Listed("Look", "Tell the story of one pod or sandbox."),
+    "why": Listed("Look", "Say why a pod failed."),
     "status": Listed("Look", "Say what came in from where, and what is missing."),
     "verify": Listed("Prove", "Verify a store or a proof bundle."),
     "prove": Listed("Prove", "Write a proof bundle of records."),

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from kata_audit.cli.terminal import fit, pad, paint, show, width_of
 from kata_audit.cli.times import rfc3339, span
-from kata_audit.pipeline.timeline import Moment, Silence, Summary
+from kata_audit.pipeline.clocks import Jump, Skew
+from kata_audit.pipeline.moments import OBSERVED, Moment
+from kata_audit.pipeline.timeline import Silence, Summary, Told
 from kata_audit.schema.severity import DEBUG, ERROR, INFO, TEXT_OF, WARN
 from kata_audit.schema.source import Origin
 
@@ -40,6 +42,8 @@ _GRPC = re.compile(r"rpc error: code = (\w+) desc = ")
 _TRACE = "\n\nStack backtrace:"
 """Where an error of Rust's anyhow ends and its stack begins; the record itself has all of it."""
 _TIMES = "\u00d7"
+_UNSURE = "≈"
+_UNORDERED = "some records have a guest's time only: ± says how far off it may be, and what is marked ≈ may have happened in another order"
 
 
 class Look(NamedTuple):
@@ -61,26 +65,28 @@ class Look(NamedTuple):
 def head(name: str, summary: Summary, look: Look) -> Iterator[str]:
     """Say whose story it is, over which time, of which layers, and what is known to be missing."""
     pairs = [("Pod", _pod(name, summary)), ("Sandbox", _most(summary, "sandbox_id", 4))]
-    if summary.first_ns is not None and summary.last_ns is not None:
-        length = span(summary.last_ns - summary.first_ns)
-        pairs.append(("Time", f"{rfc3339(summary.first_ns, digits=3)} to {rfc3339(summary.last_ns, digits=3)}, {length}"))
+    if (times := summary.range()) is not None:
+        first, last = (rfc3339(ns, digits=3) for ns in times)
+        pairs.append(("Time", f"{first} to {last}, {span(times[1] - times[0])}"))
     pairs.append(("Host", _layers(summary, host=True)))
     pairs.append(("Guest", _layers(summary, host=False)))
     pairs.extend(("Skew", text) for text in _skews(summary))
+    if summary.guest_timed:
+        pairs.append(("Clock", _UNORDERED))
     for label, text in pairs:
-        yield from _wrapped(label, text, look)
+        yield from labelled(label, text, look)
     if summary.losses:
         count = f"{summary.lost:,} records" if summary.lost else "an unknown number of records"
         places = "one place" if summary.losses == 1 else f"{summary.losses} places"
-        yield from _wrapped("Missing", f"{count} lost, as declared at {places} below", look, "red")
+        yield from labelled("Missing", f"{count} lost, as declared at {places} below", look, "red")
     yield ""
 
 
-def story(moments: Iterable[Moment | Silence], look: Look, *, headed: bool = True) -> Iterator[str]:
-    """Draw moments and silences, a line each, with a rule where a day begins; `headed` also over the first."""
+def story(moments: Iterable[Told], look: Look, *, headed: bool = True) -> Iterator[str]:
+    """Draw what a story tells, a line each, with a rule where a day begins; `headed` also over the first."""
     day = sandbox = None
     for moment in moments:
-        start = moment.from_ns if isinstance(moment, Silence) else moment.timestamp_ns
+        start = _start(moment)
         if day is None and not headed:
             day = start // _DAY_NS
         if day != start // _DAY_NS:
@@ -89,10 +95,26 @@ def story(moments: Iterable[Moment | Silence], look: Look, *, headed: bool = Tru
         if isinstance(moment, Silence):
             yield _silence(moment, look)
             continue
+        if isinstance(moment, Jump):
+            yield _jump(moment, look)
+            continue
         if sandbox is not None and moment.sandbox_id not in {None, sandbox}:
             yield look.paint(f"──── sandbox {show(str(moment.sandbox_id))[:_ID_CHARACTERS]}… ────", "dim")
         sandbox = moment.sandbox_id or sandbox
         yield _line(moment, look)
+
+
+def _start(told: Told) -> int:
+    if isinstance(told, Silence):
+        return told.from_ns
+    return told.at_ns if isinstance(told, Jump) else told.timestamp_ns
+
+
+def _jump(jump: Jump, look: Look) -> str:
+    """Draw the setting of a guest's clock; it lies between two records, of which the later one gives the time."""
+    way = "ahead" if jump.size_ns > 0 else "back"
+    text = f" ⋮ guest clock set {way} by {span(abs(jump.size_ns))} [{show(jump.sandbox_id)[:_ID_CHARACTERS]}]"
+    return look.paint(fit(rfc3339(jump.at_ns, digits=3)[11:23] + text, look.width), "yellow")
 
 
 def _silence(silence: Silence, look: Look) -> str:
@@ -105,7 +127,8 @@ def _line(moment: Moment, look: Look) -> str:
     colour = "red" if moment.lost is not None else _colour(moment)
     component = show(_SHORT.get(moment.component, moment.component) if look.is_narrow else moment.component)
     lane = "┊ »" if moment.is_claim else "│"
-    left = f"{rfc3339(moment.timestamp_ns, digits=3)[11:23]} {pad(level, 1 if look.is_narrow else 5)} "
+    mark = _UNSURE if moment.is_unordered else " "
+    left = f"{rfc3339(moment.timestamp_ns, digits=3)[11:23]}{mark}{pad(level, 1 if look.is_narrow else 5)} "
     names = pad(f"{lane} {component}", 11 if look.is_narrow else 17)
     tail = _tail(moment)
     room = look.width - width_of(left) - width_of(names) - 2 - width_of(tail) if look.width else 0
@@ -153,12 +176,19 @@ def _end_of(text: str, width: int) -> str:
 
 
 def _tail(moment: Moment) -> str:
-    """Say how often: copies with a times sign, equal records behind with a plus."""
+    """Say how well the time is known, and how often: copies with a times sign, equal records behind with a plus."""
+    known = "" if moment.band_ns == 0 else f" {_band(moment)}"
     copies = f" {_TIMES}{moment.copies // (1 + moment.repeats)}" if moment.copies > 1 + moment.repeats else ""
     if not moment.repeats:
-        return copies
+        return known + copies
     length = moment.last_ns - moment.timestamp_ns
-    return f"{copies} +{moment.repeats:,} equal" + (f" in {span(length)}" if length >= _SHORT_NS else "")
+    return f"{known}{copies} +{moment.repeats:,} equal" + (f" in {span(length)}" if length >= _SHORT_NS else "")
+
+
+def _band(moment: Moment) -> str:
+    if moment.basis == OBSERVED:
+        return OBSERVED
+    return "±?" if moment.band_ns is None else f"±{span(moment.band_ns)}"
 
 
 def _pod(name: str, summary: Summary) -> str:
@@ -191,14 +221,24 @@ def _layers(summary: Summary, *, host: bool) -> str:
 
 
 def _skews(summary: Summary) -> Iterator[str]:
-    for sandbox, skew in sorted(summary.skews().items()):
-        side = "behind" if skew.median_ns >= 0 else "ahead of"
-        whose = f"{sandbox[:_ID_CHARACTERS]}: " if len(summary.skews()) > 1 else ""
-        spread = f"{span(skew.least_ns)} to {span(skew.most_ns)}, {skew.records:,} records"
-        yield f"{whose}guest clock {span(abs(skew.median_ns))} {side} the host's ({spread})"
+    """Say how far each guest's clock is off, and since when, where it was set."""
+    known = summary.clocks.known()
+    for sandbox, clock in sorted(known.items()):
+        whose = f"{sandbox[:_ID_CHARACTERS]}: " if len(known) > 1 else ""
+        jumps = clock.jumps()
+        for at, skew in enumerate(clock.skews()):
+            since = f"from {rfc3339(jumps[at - 1].at_ns, digits=3)[11:]} on " if at else ""
+            yield f"{whose}{since}{_skew(skew)}"
+        if not clock.skews():
+            yield f"{whose}guest clock set {len(jumps)} times: no time of it can be placed"
 
 
-def _wrapped(label: str, text: str, look: Look, colour: str | None = None) -> Iterator[str]:
+def _skew(skew: Skew) -> str:
+    side = "behind" if skew.low_ns >= 0 else "ahead of"
+    return f"guest clock {span(abs(skew.low_ns))} {side} the host's (±{span(skew.band_ns)}, {skew.records:,} records)"
+
+
+def labelled(label: str, text: str, look: Look, colour: str | None = None) -> Iterator[str]:
     """Write a labelled text over as many lines as it needs."""
     room = max(look.width - 9, 20) if look.width else 6 * len(text) + 1
     line, first = "", True

@@ -1,0 +1,196 @@
+"""What an answer is made of: records of the sandbox, records of its pod that name no sandbox, and the guest's own files."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from kata_audit.errors import UsageError
+from kata_audit.pipeline.why import COLUMNS, Case, Verdict
+from kata_audit.pipeline.why_blind import AROUND, LOST, Blind, Loss, blind
+from kata_audit.pipeline.why_causes import Causes
+from kata_audit.predicate.tree import (
+    NOTHING,
+    Compare,
+    Everything,
+    Match,
+    Not,
+    OneOf,
+    Op,
+    Predicate,
+    Present,
+    Syntax,
+    Text,
+    all_of,
+    any_of,
+)
+from kata_audit.schema.record import Component
+from kata_audit.schema.source import Origin
+from kata_audit.store.reader import Order, Reader, Scope
+
+MOST: Final = 20
+"""Sandboxes of one name that are judged; a pod that crashes in a loop has hundreds that failed alike."""
+_LOSSES: Final = 64
+_AROUND_NS: Final = 30_000_000_000
+"""How long before and after its own records a sandbox's pod may be spoken of: the kubelet tries again every 10 to 30 s."""
+_HEX_ID: Final = re.compile(r"[0-9a-f]{12,64}")
+_SHORT: Final = 12
+_NO_SANDBOX: Final = Not(Present("sandbox_id"))
+_OTHER_ATTEMPT: Final = Match("body", r"^RunPodSandbox for .* failed, error$", Syntax.REGEX)
+"""A refused request for a sandbox that names none is of another attempt than the one that got this sandbox."""
+
+
+class Answer(NamedTuple):
+    """The verdict on one sandbox, and what it could not see."""
+
+    verdict: Verdict
+    blind: tuple[Blind, ...]
+
+
+class Answers(NamedTuple):
+    """Answers, the newest failed sandbox first; `sandboxes` counts all that the name means, also those not judged."""
+
+    answers: tuple[Answer, ...]
+    sandboxes: int
+
+
+class _Window(NamedTuple):
+    first_ns: int
+    last_ns: int
+
+    def predicate(self) -> Predicate:
+        return all_of(
+            Compare("timestamp", Op.GE, self.first_ns - _AROUND_NS), Compare("timestamp", Op.LE, self.last_ns + _AROUND_NS)
+        )
+
+
+def gather(reader: Reader, scope: Scope, causes: Causes, name: str, when: Predicate) -> Answers:
+    """Answer for every sandbox that a name means, up to `MOST`, newest first.
+
+    Args:
+        reader: The store.
+        scope: What the asker may see.
+        causes: The table of causes.
+        name: As `Reader.resolve()` takes it; also a pod that never got a sandbox.
+        when: A condition on time.
+
+    Raises:
+        UsageError: Nothing has this name, or several things have.
+    """
+    try:
+        sandboxes = reader.resolve(scope, name).sandboxes
+    except UsageError:
+        alone = _answer_pod(reader, scope, causes, name, when)
+        if alone is None:
+            raise
+        return Answers((alone,), 0)
+    windows: dict[str, _Window] = {}
+    for one in sandboxes:
+        window = _window(reader, scope, all_of(_of(one), when))
+        if window is not None:
+            windows[one] = window
+    newest = sorted(windows, key=lambda one: windows[one].first_ns, reverse=True)[:MOST]
+    answers = [_answer(reader, scope, causes, one, all_of(when, windows[one].predicate())) for one in newest]
+    answers.sort(key=lambda one: not one.verdict.failed)
+    return Answers(tuple(answers), len(sandboxes))
+
+
+def _answer(reader: Reader, scope: Scope, causes: Causes, sandbox: str, when: Predicate) -> Answer:
+    """Judge one sandbox by its records, its pod's in this time, and what lies in files named after it."""
+    named = _names(reader, scope, all_of(_of(sandbox), when))
+    of_pod = all_of(_NO_SANDBOX, when, _of_pod(named), Not(_OTHER_ATTEMPT))
+    where = any_of(all_of(_of(sandbox), when), of_pod, _in_own_files(sandbox))
+    case = Case(causes, sandbox)
+    for rows in reader.scan(scope, where, COLUMNS):
+        case.add(rows)
+    return _with_blind(reader, scope, case.verdict(), when)
+
+
+def _answer_pod(reader: Reader, scope: Scope, causes: Causes, name: str, when: Predicate) -> Answer | None:
+    """Judge a pod by the records that name it, where none names a sandbox; None where nothing names it."""
+    namespace, _, pod = name.rpartition("/")
+    where = all_of(_NO_SANDBOX, when, _of_pod({"k8s_pod": pod, "k8s_namespace": namespace}))
+    case = Case(causes, None)
+    for rows in reader.scan(scope, where, COLUMNS):
+        case.add(rows)
+    verdict = case.verdict()
+    first_ns, last_ns = verdict.first_ns, verdict.last_ns
+    if first_ns is None or last_ns is None:
+        return None
+    if not verdict.named:
+        verdict = verdict._replace(named={"k8s_pod": pod, **({"k8s_namespace": namespace} if namespace else {})})
+    return _with_blind(reader, scope, verdict, all_of(when, _Window(first_ns, last_ns).predicate()))
+
+
+def _of(sandbox: str) -> Predicate:
+    return OneOf("sandbox_id", frozenset({sandbox}))
+
+
+def _of_pod(named: Mapping[str, str]) -> Predicate:
+    """Records that name the pod in their identity, and the kubelet's, whose texts do."""
+    pod, namespace, uid = (named.get(column) for column in ("k8s_pod", "k8s_namespace", "k8s_pod_uid"))
+    if not pod:
+        return NOTHING
+    texts = [Text(uid)] if uid else []
+    texts += [Text(f'"{namespace}/{pod}"')] if namespace else []
+    stated = [OneOf("k8s_pod", frozenset({pod})), *([OneOf("k8s_namespace", frozenset({namespace}))] if namespace else [])]
+    own = [OneOf("k8s_pod_uid", frozenset({uid}))] if uid else []
+    spoken = all_of(OneOf("component", frozenset({str(Component.KUBELET)})), any_of(*texts)) if texts else NOTHING
+    return any_of(all_of(*stated, *own), spoken)
+
+
+def _in_own_files(sandbox: str) -> Predicate:
+    """A guest's lines from a console or log file whose path names the sandbox: they name none themselves."""
+    if not _HEX_ID.fullmatch(sandbox):
+        return NOTHING
+    guest = Compare("origin", Op.EQ, str(Origin.GUEST))
+    return all_of(guest, _NO_SANDBOX, Match("cursor", f"*{sandbox[:_SHORT]}*", Syntax.WILDCARD))
+
+
+def _window(reader: Reader, scope: Scope, where: Predicate) -> _Window | None:
+    """Give the times of the first and the last record."""
+    ends = []
+    for newest_first in (False, True):
+        row = next(_values(reader, scope, where, ("timestamp",), limit=1, newest_first=newest_first), None)
+        if row is None or row["timestamp"] is None:
+            return None
+        ends.append(row["timestamp"])
+    return _Window(min(ends), max(ends))
+
+
+def _names(reader: Reader, scope: Scope, where: Predicate) -> dict[str, str]:
+    """Name the pod of a sandbox, as facts have it."""
+    columns = ("k8s_pod", "k8s_namespace", "k8s_pod_uid")
+    row = next(_values(reader, scope, all_of(where, Present("k8s_pod")), columns, limit=1), {})
+    return {column: value for column, value in row.items() if value}
+
+
+def _with_blind(reader: Reader, scope: Scope, verdict: Verdict, when: Predicate) -> Answer:
+    """Look for what else is in the sources in this time."""
+    columns = ("seq", "component", "body")
+    around = frozenset(
+        layer
+        for layer, probe in AROUND.items()
+        if next(_values(reader, scope, all_of(when, probe), ("seq",), limit=1), None)
+    )
+    whose = any_of(_of(verdict.sandbox_id), _NO_SANDBOX) if verdict.sandbox_id else Everything()
+    found = _values(reader, scope, all_of(when, whose, LOST), columns, limit=_LOSSES)
+    losses = [Loss(row["seq"], row["component"] or "other", row["body"] or "") for row in found]
+    return Answer(verdict, blind(verdict, around, losses))
+
+
+def _values(
+    reader: Reader,
+    scope: Scope,
+    where: Predicate,
+    columns: tuple[str, ...],
+    *,
+    limit: int,
+    newest_first: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Give rows as Python values, times as nanoseconds."""
+    order = Order("timestamp", newest_first=newest_first)
+    for rows in reader.scan(scope, where, columns, order=order, limit=limit):
+        read = [rows.column(name) for name in columns]
+        plain = [(one.cast("int64") if str(one.type).startswith("timestamp") else one).to_pylist() for one in read]
+        for values in zip(*plain, strict=True):
+            yield dict(zip(columns, values, strict=True))
