@@ -14,5 +14,5 @@ COMPONENT_OF_IDENTIFIER = {
     "audit": Component.AUDITD,
 }
 """Who writes under a SYSLOG_IDENTIFIER, where the record itself does not say."""
-DIALECT_OF_IDENTIFIER: dict[str, str] = {}
+DIALECT_OF_IDENTIFIER: dict[str, str] = {"virtiofsd": "virtiofsd"}
 """The grammar of all that is written under a SYSLOG_IDENTIFIER, where its texts tell none."""

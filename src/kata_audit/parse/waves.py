@@ -172,6 +172,8 @@ def _scatter(draft: Draft, dialect: str, rows: Sequence[int], scan: Scan, guest:
     for column, values in scan.columns.items():
         if column == "time":
             _put_times(draft, rows, values, guest)
+        elif column == "assumed_time":
+            _assume_times(draft, rows, values, guest)
         elif some_guest and column == "component":
             draft.put(column, rows, _no_host_names(draft, rows, values, guest))
         elif some_guest and column in _IDENTITY_OF_TEXT:
@@ -219,6 +221,20 @@ def _put_times(draft: Draft, rows: Sequence[int], values: Sequence[Any], guest: 
         return
     draft.put("guest_time", rows, [value if is_guest else None for value, is_guest in zip(values, guest, strict=True)])
     draft.put("host_time", rows, [None if is_guest else value for value, is_guest in zip(values, guest, strict=True)])
+
+
+def _assume_times(draft: Draft, rows: Sequence[int], values: Sequence[Any], guest: Sequence[bool]) -> None:
+    """Take times whose zone their writer does not state, where nothing around the text tells the time better."""
+    stated = [draft.columns[name] for name in ("host_time", "journal_time") if name in draft.columns]
+    _put_times(
+        draft,
+        rows,
+        [
+            None if any(column[row] is not None for column in stated) else value
+            for row, value in zip(rows, values, strict=True)
+        ],
+        guest,
+    )
 
 
 def _state_identities(draft: Draft, texts: Texts) -> None:

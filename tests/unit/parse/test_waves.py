@@ -73,7 +73,7 @@ def test_runtime_rs_records_of_the_journal() -> None:
     records = derive(capture("rs-info.journal.json.gz"))
 
     assert Counter(column(records, "parse_status")) == {"parsed": 330}
-    assert {"runtime-rs", "agent"} == set(column(records, "component"))
+    assert {"runtime-rs", "agent", "virtiofsd"} == set(column(records, "component"))
     assert {subsystem for subsystem, origin in zip(column(records, "subsystem"), column(records, "origin"), strict=True) if origin == "host"}.isdisjoint({"agent"})  # fmt: skip
     assert None not in column(records, "sandbox_id")
 

@@ -6,6 +6,8 @@ A dialect reads many texts at once and gives back columns, aligned with the text
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from kata_audit.parse.relays import Relay
+
 
 class Inner(NamedTuple):
     """Text that records relay: which of them, their texts, and whether the position that held them is the guest's.
@@ -19,10 +21,24 @@ class Inner(NamedTuple):
     dialects: list[str | None] | None = None
 
 
+def inner_of(found: Sequence[tuple[int, Relay]]) -> Inner | None:
+    """Make what a scan gives as `inner` of rows and what each relays; None where nothing does."""
+    if not found:
+        return None
+    relays = [relay for _, relay in found]
+    return Inner(
+        [row for row, _ in found],
+        [relay.text for relay in relays],
+        [relay.guest for relay in relays],
+        [relay.dialect for relay in relays],
+    )
+
+
 class Scan(NamedTuple):
     """What a dialect read: columns by name, the other keys of each record, which broke the grammar, and what is inside.
 
-    Names of columns are those of the record schema, and `time`: the producer's own time as RFC 3339 text.
+    Names of columns are those of the record schema, `time`: the producer's own time as RFC 3339 text, and `assumed_time`:
+    one whose zone the producer leaves open; it counts where neither relay nor envelope tells the time.
     """
 
     columns: dict[str, list[Any]]

@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import Inner, Scan
-from kata_audit.parse.texts import journal_text, unquote_rust
+from kata_audit.parse.dialects.base import Inner, Scan, inner_of
+from kata_audit.parse.relays import CONSOLE, GUEST_SUBSYSTEMS, RS_SUBSYSTEMS, Relay, hypervisor_inside, of_rs
+from kata_audit.parse.texts import journal_text
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import RUNTIME_RS_PRIORITY
 
@@ -58,9 +59,6 @@ _STANDARD = frozenset(
     }
 )
 """Fields that are columns, constants of the logging crate, or journald's own."""
-_GUEST_SUBSYSTEMS = frozenset(("agent", "dmesg"))
-"""Positions that hold what the guest wrote: the agent's log port, and Dragonball's serial console."""
-_CONSOLE = 'vm console: "'
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 
@@ -69,23 +67,31 @@ def is_native(fields: Mapping[str, Any]) -> bool:
     return fields.get("NAME") == "kata-runtime" and fields.get("_TRANSPORT") == "journal"
 
 
-def _component(subsystem: str | None, *, guest: bool) -> str:
+def _component(fields: Mapping[str, Any], subsystem: str | None, body: str, *, guest: bool) -> str:
     if not guest:
-        return Component.RUNTIME_RS
+        inside = hypervisor_inside(subsystem, body, has_id="ID" in fields, has_component="COMPONENT" in fields)
+        return inside or Component.RUNTIME_RS
     return Component.GUEST_KERNEL if subsystem == "dmesg" else Component.AGENT
 
 
-def _inner(bodies: Sequence[str], guest: Sequence[bool]) -> Inner | None:
-    """Find the guest's own records: JSON that the agent's log port gave, and console lines in Rust's quotes."""
-    rows, texts = [], []
-    for row, body in enumerate(bodies):
-        if guest[row] and body.startswith("{"):
-            rows.append(row)
-            texts.append(body)
-        elif body.startswith(_CONSOLE) and body.endswith('"'):
-            rows.append(row)
-            texts.append(unquote_rust(body[len(_CONSOLE) : -1]))
-    return Inner(rows, texts, [True] * len(rows)) if rows else None
+def _inner(
+    entries: Sequence[Mapping[str, Any]], columns: Mapping[str, Sequence[Any]], guest: Sequence[bool]
+) -> Inner | None:
+    """Find what is relayed.
+
+    The guest's own records are JSON that the agent's log port gave, what has a form on Dragonball's serial console, and
+    console lines in Rust's quotes; the rest is what hypervisors and their helpers wrote.
+    """
+    found = []
+    for row, (subsystem, body) in enumerate(zip(columns["subsystem"], columns["body"], strict=True)):
+        if guest[row]:
+            if body.startswith("{") or (subsystem == "dmesg" and body.startswith("[")):
+                found.append((row, Relay(None, body, guest=True)))
+        elif subsystem in RS_SUBSYSTEMS or body.startswith(CONSOLE):
+            relay = of_rs(subsystem, journal_text(entries[row].get("STREAM")), body)
+            if relay is not None:
+                found.append((row, relay))
+    return inner_of(found)
 
 
 def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
@@ -98,13 +104,16 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
         The scan, and of each record whether the guest wrote its text.
     """
     subsystems = [journal_text(fields.get("SUBSYSTEM")) for fields in entries]
-    guest = [subsystem in _GUEST_SUBSYSTEMS for subsystem in subsystems]
+    guest = [subsystem in GUEST_SUBSYSTEMS for subsystem in subsystems]
     bodies = [journal_text(fields.get("MESSAGE")) or "" for fields in entries]
     sources = [journal_text(fields.get("SOURCE")) or "" for fields in entries]
     columns: dict[str, list[Any]] = {
         "severity_number": [RUNTIME_RS_PRIORITY.get(fields.get("PRIORITY", "")) for fields in entries],
         "body": bodies,
-        "component": [_component(subsystem, guest=is_guest) for subsystem, is_guest in zip(subsystems, guest, strict=True)],
+        "component": [
+            _component(fields, subsystem, body, guest=is_guest)
+            for fields, subsystem, body, is_guest in zip(entries, subsystems, bodies, guest, strict=True)
+        ],
         "subsystem": subsystems,
         "pid": [fields.get("PID") for fields in entries],
         "exec_id": [journal_text(fields.get("EXEC_ID")) or None for fields in entries],
@@ -119,4 +128,4 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
         {key.lower(): journal_text(fields[key]) or "" for key in sorted(fields.keys() - _STANDARD) if key[:1] != "_"}
         for fields in entries
     ]
-    return Scan(columns, attributes, [], _inner(bodies, guest)), guest
+    return Scan(columns, attributes, [], _inner(entries, columns, guest)), guest

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan
+from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan, inner_of
+from kata_audit.parse.relays import GO_SUBSYSTEMS, Relay, of_go
 from kata_audit.parse.texts import unquote_go
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import LOGRUS
@@ -124,15 +125,25 @@ def _identities(fields: Sequence[dict[str, str]]) -> dict[str, list[Any]]:
     }
 
 
-def _inner(fields: Sequence[dict[str, str]], bodies: Sequence[str]) -> Inner | None:
-    """Find the guest's own text: the value of `vmconsole`, and what the 1.x proxy relayed as its message, with line end."""
-    rows = [row for row, record in enumerate(fields) if "vmconsole" in record]
-    texts = [unquote_go(fields[row].pop("vmconsole")) for row in rows]
-    for row, record in enumerate(fields):
-        if record.get("name") == "kata-proxy" and record.get("source") == "agent":
-            rows.append(row)
-            texts.append(bodies[row].rstrip("\n"))
-    return Inner(rows, texts, [True] * len(rows)) if rows else None
+def _inner(fields: Sequence[dict[str, str]], columns: dict[str, list[Any]]) -> Inner | None:
+    """Find what is relayed.
+
+    The guest's own text is the value of `vmconsole`, and what the 1.x proxy relayed as its message, with line end. What a
+    hypervisor or its helper wrote is the host's.
+    """
+    found = []
+    levels, bodies, components = columns["severity_number"], columns["body"], columns["component"]
+    for row, (record, subsystem) in enumerate(zip(fields, columns["subsystem"], strict=True)):
+        source = record.get("source")
+        if "vmconsole" in record:
+            found.append((row, Relay(None, unquote_go(record.pop("vmconsole")), guest=True)))
+        elif source == "agent" and record.get("name") == "kata-proxy":
+            found.append((row, Relay(None, bodies[row].rstrip("\n"), guest=True)))
+        elif (subsystem in GO_SUBSYSTEMS or source == "virtiofsd") and components[row] == Component.RUNTIME_GO:
+            relay = of_go(subsystem, levels[row], bodies[row], record)
+            if relay is not None:
+                found.append((row, relay))
+    return inner_of(found)
 
 
 def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
@@ -152,7 +163,7 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
         "copy_key": copy_keys(texts, times, components),
         **_identities(fields),
     }
-    inner = _inner(fields, bodies)
+    inner = _inner(fields, columns)
     attributes = [
         {key: value if value[:1] != '"' else unquote_go(value) for key, value in record.items()} for record in fields
     ]

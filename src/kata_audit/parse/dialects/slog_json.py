@@ -2,7 +2,7 @@
 
 One object a line: `msg`, `level`, `ts`, then keys in random order, every value a string; `version` is the logging crate's,
 not Kata's; a container is `cid` or `container-id`, an exec `eid` or `exec-id`; no line names its sandbox, but runtime-rs
-writes it as `source`.
+writes it as `source`. Dragonball's logger under its own command line writes `id` and no `name`.
 
 Source: Kata `src/libs/logging`; captures of 4.1.0.
 """
@@ -11,8 +11,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan
+from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan, inner_of
 from kata_audit.parse.frames.journal_json import load_once_named
+from kata_audit.parse.relays import CONSOLE, GUEST_SUBSYSTEMS, RS_SUBSYSTEMS, Relay, hypervisor_inside, of_rs
 from kata_audit.parse.texts import journal_text
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import SLOG
@@ -25,6 +26,8 @@ _NAMES = {
 }
 _RELAYED = ('{"msg"', 'time="')
 """What a relayed record begins with; other messages are just text."""
+_HOLDING = frozenset((Component.RUNTIME_RS, Component.DRAGONBALL, Component.OPENVMM))
+"""Components of a host in whose records others' text stands."""
 _MAX_SLOW = 1 << 20
 """The longest object that is looked at again for a key that comes twice."""
 
@@ -58,23 +61,52 @@ def _load(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
     return records, malformed
 
 
-def _component(record: dict[str, str], *, guest: bool) -> str:
+def _component(record: dict[str, str], body: str, *, guest: bool) -> str:
     """Tell who wrote a record: in a guest only the agent can be meant, whatever the text says."""
     if guest:
         return Component.AGENT if record.get("name") == "kata-agent" else Component.OTHER
-    return _NAMES.get(record.get("name", ""), Component.OTHER)
+    named: str | None = _NAMES.get(record.get("name", ""))
+    if named == Component.RUNTIME_RS or (named is None and "id" in record and "name" not in record):
+        has_component = "component" in record
+        named = hypervisor_inside(record.get("subsystem"), body, has_id="id" in record, has_component=has_component) or named
+    return named or Component.OTHER
+
+
+def _inner(records: Sequence[dict[str, str]], guest: Sequence[bool], columns: dict[str, list[Any]]) -> Inner | None:
+    """Find what is relayed: agents' records, and under runtime-rs guests' consoles and what hypervisors wrote.
+
+    All that comes with a subsystem of the guest is the guest's: the shim's own lines there cannot be told from forged ones.
+    """
+    found = []
+    subsystems, components = columns["subsystem"], columns["component"]
+    for row, body in enumerate(columns["body"]):
+        subsystem = subsystems[row]
+        relay = None
+        if components[row] in _HOLDING:
+            if subsystem in GUEST_SUBSYSTEMS:
+                relay = Relay(None, body, guest=True)
+            elif subsystem in RS_SUBSYSTEMS or body.startswith(CONSOLE):
+                relay = of_rs(subsystem, records[row].get("stream"), body)
+        if relay is None and components[row] is not None and body.startswith(_RELAYED):
+            relay = Relay(None, body, guest=guest[row] or subsystem == "agent")
+        if relay is not None:
+            found.append((row, relay))
+    return inner_of(found)
 
 
 def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     """Read slog JSON lines; see `Dialect`."""
     records, malformed = _load(texts)
-    broken = set(malformed)
     bodies = [record.pop("msg") if record else texts[row] for row, record in enumerate(records)]
     components = [
-        _component(record, guest=is_guest) if record else None for record, is_guest in zip(records, guest, strict=True)
+        _component(record, body, guest=is_guest) if record else None
+        for record, body, is_guest in zip(records, bodies, guest, strict=True)
     ]
     subsystems = [record.pop("subsystem", None) for record in records]
-    rs = [component == Component.RUNTIME_RS for component in components]
+    rs = [
+        component in _HOLDING and record.get("name") == "kata-runtime"
+        for record, component in zip(records, components, strict=True)
+    ]
     columns: dict[str, list[Any]] = {
         "time": [record.pop("ts", None) for record in records],
         "severity_number": [SLOG.get(record.pop("level", "")) for record in records],
@@ -90,14 +122,12 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     for record in records:
         record.pop("version", None)
         record.pop("name", None)
-    rows = [row for row, body in enumerate(bodies) if row not in broken and body.startswith(_RELAYED)]
-    relayed = [guest[row] or subsystems[row] == "agent" for row in rows]
-    inner = Inner(rows, [bodies[row] for row in rows], relayed) if rows else None
-    return Scan(columns, records, malformed, inner)
+    return Scan(columns, records, malformed, _inner(records, guest, columns))
 
 
 ABOUT = About(
-    producer="kata-agent on the guest's console or log port; runtime-rs up to 3.19 in containerd's stream; kata-ctl with"
+    producer="kata-agent on the guest's console or log port; runtime-rs up to 3.19 in containerd's stream, and in it"
+    " Dragonball, its QEMU, Firecracker, Cloud Hypervisor and virtiofsd; kata-ctl with"
     " `--json-logging` and kata-trace-forwarder on stderr.",
     versions="Kata 2.0 to 4.1; real captures of 4.1.0.",
     examples=(
