@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from kata_audit.parse.losses import LOSSES
 from kata_audit.pipeline.why import Verdict
 from kata_audit.predicate.tree import Match, Not, OneOf, Predicate, Present, Syntax, all_of, any_of
+from kata_audit.schema.event import Action
 from kata_audit.schema.record import Component
 from kata_audit.schema.source import Origin
 
@@ -25,8 +25,11 @@ AROUND: Final[Mapping[str, Predicate]] = {
     "kube-apiserver": OneOf("component", frozenset({str(Component.KUBE_APISERVER)})),
 }
 """Sources that are there or not for a whole node, whosever records they hold; and how a record of each is told."""
-LOST: Final = any_of(*(Match("body", pattern, Syntax.REGEX) for pattern in LOSSES))
-"""Records that say that records were lost."""
+LOST: Final = all_of(
+    OneOf("action", frozenset({str(Action.LOSE_RECORDS)})),
+    Not(OneOf("event_name", frozenset({"loghealth.shim_log_copy_ended"}))),
+)
+"""Records that say that records were lost. The copy of a shim's log ends at every failed start, when all of it was read."""
 
 _WITHOUT: Final = {
     "cri": "no record of containerd or CRI-O: no caller's errors, no requests to stop",
