@@ -17,7 +17,7 @@ MAX_DEPTH: Final = 64
 _TOKEN: Final = re.compile(
     r"""
     \s*(?:
-      ("(?:[^"\\]|\\.)*+")                                # text
+      ("[^"\\]*+(?:\\.[^"\\]*+)*+")                      # text
     | (&?(?:[\w.*/-]*+(?:\[[\w.*]*+\][\w.*/-]*+)?)[{\[])   # what opens a struct, a map or a list
     | ([\]}])                                              # what closes one
     | ([A-Za-z_][\w.-]*+)(?=:)                             # a name

@@ -14,15 +14,18 @@ from kata_audit.parse.texts import unquote_rust
 
 MAX_TEXT: Final = 256 * 1024
 MAX_DEPTH: Final = 64
+_TEXT: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKENS: Final = re.compile(
-    r'"(?:[^"\\]|\\.)*+"'  # text
+    rf"{_TEXT}"
     r"|[\[\]{}(),]|:(?!:)|\.\."  # marks
-    r'|(?:[^\s"\[\]{}(),:.]|::|\.(?!\.))++'  # words and numbers
-    r"|\S",  # what belongs to no value
+    r'|(?:[^\s"\[\]{}(),:.]++|::|\.(?!\.))++'  # words and numbers
+    r'|"[\s\S]*+',  # text without an end takes all the rest: looking for it again at each quote would be quadratic
     re.DOTALL,
 )
+_WHOLE_TEXT: Final = re.compile(_TEXT, re.DOTALL)
 _MARKS: Final = frozenset("[]{}(),:") | {".."}
 _END: Final = ""
+_UNENDED: Final = '"'
 
 
 class _StrangeError(Exception):
@@ -46,8 +49,11 @@ def read_rust(text: str) -> Any:
     """
     if len(text) > MAX_TEXT:
         return None
+    tokens = _TOKENS.findall(text)
+    if tokens and tokens[-1][0] == '"' and _WHOLE_TEXT.fullmatch(tokens[-1]) is None:
+        tokens[-1] = _UNENDED
     try:
-        return _Reader(_TOKENS.findall(text)).value(0)
+        return _Reader(tokens).value(0)
     except _StrangeError:
         return None
 
@@ -65,7 +71,7 @@ class _Reader:
             raise _StrangeError
         self._at += 1
         if found[0] == '"':
-            if len(found) == 1:
+            if found == _UNENDED:
                 raise _StrangeError
             return unquote_rust(found[1:-1])
         if found in _MARKS:
@@ -119,7 +125,10 @@ class _Reader:
             if self._tokens[self._at] == ":":
                 self._at += 1
                 value = self.value(depth + 1)
-            found.setdefault(str(name), value)
+            if isinstance(name, str):
+                found.setdefault(name, value)
+            else:  # a set or a map of structs: their text could double with each level
+                found.setdefault(str(len(found)), value if value is not None else name)
             self._separate("}")
         self._at += 1
         return found
