@@ -1,28 +1,28 @@
 """`kata-audit parse`."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kata_audit.cli.coverage import coverage_lines, share
 from kata_audit.cli.inputs import Inputs, input_options
 from kata_audit.cli.options import columns_option, example
 from kata_audit.cli.output import FORMATS, csv_lines, json_lines, output_option, write_lines, write_rows
-from kata_audit.cli.terminal import show
 
 if TYPE_CHECKING:
+    from kata_audit.pipeline.coverage import Coverage
     from kata_audit.receivers.file import Place
 
 _STATUSES = ("parsed", "envelope", "plain", "malformed", "fragment")
-_TALLY = ("source", "transport", "records", "understood", *_STATUSES, "masked")
+_TALLY = ("source", "transport", "records", "understood", *_STATUSES, "masked", "named")
 _DEFAULT = click.core.ParameterSource.DEFAULT
 
 
 @click.command("parse")
 @input_options
 @columns_option
-@click.option("--stats", is_flag=True, help="Print how much of each source was understood, and no records.")
+@click.option("--stats", is_flag=True, help="Print how much of each source was understood, named and lost, and no records.")
 @output_option("jsonl", FORMATS)
 @example("parse node.json", "parse --stats node.json containerd.log", "parse -o text - < console.log")
 def command(
@@ -40,7 +40,7 @@ def command(
     places = inputs.places()
     if stats:
         _write_stats(
-            _tallies(places), "text" if click.get_current_context().get_parameter_source("form") is _DEFAULT else form
+            _coverages(places), "text" if click.get_current_context().get_parameter_source("form") is _DEFAULT else form
         )
         return
     write_rows(_records(places), form, columns or _columns(form))
@@ -62,47 +62,40 @@ def _records(places: "list[tuple[str, Place]]") -> Iterator[Any]:
             yield from records_of(receiver, key=None, derive=derivation())
 
 
-def _tallies(places: "list[tuple[str, Place]]") -> Iterator[dict[str, Any]]:
-    """Count what was understood of each input."""
-    import pyarrow.compute as pc
-
+def _coverages(places: "list[tuple[str, Place]]") -> "Iterator[tuple[str, str, Coverage]]":
+    """Give path, transport and coverage of each input."""
+    from kata_audit.pipeline.coverage import Coverage
     from kata_audit.pipeline.derive import records_of
     from kata_audit.wiring import derivation, file_receiver
 
     for path, place in places:
-        counts: Counter[str] = Counter()
-        masked = 0
+        coverage = Coverage()
         with file_receiver(path, place) as receiver:
             for rows in records_of(receiver, key=None, derive=derivation()):
-                counts.update(rows.column("parse_status").to_pylist())
-                masked += pc.sum(rows.column("mask_count")).as_py() or 0
-        total = counts.total()
-        understood = f"{100 * (counts['parsed'] + counts['fragment']) / total:.1f}%" if total else "-"
-        statuses = {status: counts[status] for status in _STATUSES}
-        yield {
-            "source": path,
-            "transport": str(receiver.source.transport),
-            "records": total,
-            "understood": understood,
-            **statuses,
-            "masked": masked,
-        }
+                coverage.add(rows)
+        yield path, str(receiver.source.transport), coverage
 
 
-def _write_stats(tallies: Iterable[dict[str, Any]], form: str) -> None:
+def _write_stats(coverages: "Iterable[tuple[str, str, Coverage]]", form: str) -> None:
     if form == "text":
-        for row in tallies:
-            write_lines(_sentences(row))
-    elif form == "csv":
-        write_lines(csv_lines(tallies, _TALLY))
+        for number, (path, transport, coverage) in enumerate(coverages):
+            write_lines([""] if number else [])
+            write_lines(coverage_lines(path, transport, coverage))
+        return
+    rows = (_object(path, transport, coverage) for path, transport, coverage in coverages)
+    if form == "csv":
+        write_lines(csv_lines(({name: row[name] for name in _TALLY} for row in rows), _TALLY))
     else:
-        write_lines(json_lines(tallies, form))
+        write_lines(json_lines(rows, form))
 
 
-def _sentences(row: dict[str, Any]) -> Iterator[str]:
-    """Tell of one source what was understood."""
-    yield show(row["source"])
-    statuses = ", ".join(f"{status} {row[status]:,}" for status in _STATUSES if row[status]) or "none"
-    yield f"  {row['records']:,} records ({row['transport']}), {row['understood']} understood: {statuses}"
-    if row["masked"]:
-        yield f"  secrets masked in them: {row['masked']:,}"
+def _object(path: str, transport: str, coverage: "Coverage") -> dict[str, Any]:
+    return {
+        "source": path,
+        "transport": transport,
+        "records": coverage.records,
+        "understood": share(coverage.parsed, coverage.records),
+        **{status: coverage.statuses[status] for status in _STATUSES},
+        "masked": coverage.masked,
+        **coverage.to_object(),
+    }

@@ -96,7 +96,7 @@ def test_the_demo_shows_all_its_scenes(capsys: pytest.CaptureFixture[str]) -> No
 
     assert code == 0
     for words in (
-        "99.9% understood",
+        "100.0% understood",
         "taken and sealed",
         "┊ » agent",
         "Cannot start VM",
