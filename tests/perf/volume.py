@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.simulated_life import Sandbox
 from tests.simulator import Node
 
-from kata_audit.pipeline.timeline import COLUMNS, tell
+from kata_audit.pipeline.clocks import Clocks
+from kata_audit.pipeline.moments import COLUMNS
+from kata_audit.pipeline.timeline import tell
 from kata_audit.predicate.language import parse_query
 from kata_audit.store.reader import EVERYTHING_IN_SCOPE, Reader
 from kata_audit.wiring import reading
@@ -119,7 +121,7 @@ def _found(reader: Reader, query: str) -> int:
 
 
 def _told(reader: Reader, query: str) -> int:
-    return sum(1 for _ in tell(reader.scan(EVERYTHING_IN_SCOPE, parse_query(query), COLUMNS)))
+    return sum(1 for _ in tell([reader.scan(EVERYTHING_IN_SCOPE, parse_query(query), COLUMNS)], Clocks()))
 
 
 def ask(store: Path, sandbox: Sandbox, records: int, rounds: int) -> None:

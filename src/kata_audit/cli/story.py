@@ -43,7 +43,7 @@ _TRACE = "\n\nStack backtrace:"
 """Where an error of Rust's anyhow ends and its stack begins; the record itself has all of it."""
 _TIMES = "\u00d7"
 _UNSURE = "≈"
-_UNORDERED = "some records have a guest's time only: ± says how far off it may be, and what is marked ≈ may have happened in another order"
+_UNORDERED = "of some records only a guest tells the time: ± is how far off it may be, ≈ that the order may be another"
 
 
 class Look(NamedTuple):

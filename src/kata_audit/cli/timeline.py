@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -16,9 +16,10 @@ from kata_audit.cli.story import Look, head, story
 from kata_audit.cli.terminal import is_coloured, say, terminal_width
 
 if TYPE_CHECKING:
-    from kata_audit.pipeline.timeline import Moment
+    from kata_audit.pipeline.moments import Moment
+    from kata_audit.pipeline.timeline import Summary, Told
     from kata_audit.predicate.tree import Predicate
-    from kata_audit.store.reader import Scope
+    from kata_audit.store.reader import Reader, Scope
 
 _LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 _POLL_SECONDS = 1.0
@@ -56,7 +57,9 @@ def command(
 
     NAME is NAMESPACE/POD, a pod, or the id of a sandbox or container, or its first characters. Records stand in the order of
     the host's clock. What a guest wrote is a claim, and is marked by `»`. Copies of one record are one line, and equal
-    records in a row too, with their number at the end; silences and lost records are lines of their own.
+    records in a row too, with their number at the end; silences and lost records are lines of their own, and so is the
+    moment at which a guest's clock was set. A record whose only time is a guest's ends in how far off it may be, as in
+    `±4 ms`; `≈` marks all that may have happened in another order.
     """
     from kata_audit.predicate.tree import OneOf, all_of
     from kata_audit.schema.record import RECORD_SCHEMA
@@ -98,7 +101,8 @@ class _Asked(NamedTuple):
 
 def _draw(store: Path, asked: _Asked, look: Look, *, follow: bool) -> None:
     """Draw head and story, then what is sealed later."""
-    from kata_audit.pipeline.timeline import COLUMNS, Summary, tell
+    from kata_audit.pipeline.moments import COLUMNS
+    from kata_audit.pipeline.timeline import Summary
     from kata_audit.wiring import reading
 
     with reading(store) as reader:
@@ -106,17 +110,26 @@ def _draw(store: Path, asked: _Asked, look: Look, *, follow: bool) -> None:
         for rows in reader.scan(asked.scope, asked.where, COLUMNS):
             summary.add(rows)
         write_lines(head(asked.name, summary, look))
-        told = tell(reader.scan(asked.scope, asked.where, COLUMNS), silence_ns=asked.silence_ns, keep=asked.keep)
-        write_lines(story(told, look))
+        write_lines(story(_told(reader, asked, summary), look))
     if follow:
         with suppress(KeyboardInterrupt):
-            for new in _followed(store, asked, sealed):
-                write_lines(story(tell(new, silence_ns=asked.silence_ns, keep=asked.keep), look, headed=False))
+            for new in _followed(store, asked, summary, sealed):
+                write_lines(story(new, look, headed=False))
 
 
-def _followed(store: Path, asked: _Asked, sealed: int) -> Iterator[list[Any]]:
+def _told(reader: "Reader", asked: _Asked, summary: "Summary") -> "Iterator[Told]":
+    """Ask for the records of each clock, and tell them."""
+    from kata_audit.pipeline.moments import COLUMNS
+    from kata_audit.pipeline.timeline import tell, ways
+    from kata_audit.predicate.tree import all_of
+
+    answers = (reader.scan(asked.scope, all_of(asked.where, way), COLUMNS) for way in ways(summary))
+    return tell(answers, summary.clocks, silence_ns=asked.silence_ns, keep=asked.keep)
+
+
+def _followed(store: Path, asked: _Asked, summary: "Summary", sealed: int) -> "Iterator[Iterator[Told]]":
     """Look for newly sealed records every second."""
-    from kata_audit.pipeline.timeline import COLUMNS
+    from kata_audit.pipeline.moments import COLUMNS
     from kata_audit.predicate.tree import Compare, Op, all_of
     from kata_audit.wiring import reading
 
@@ -126,6 +139,8 @@ def _followed(store: Path, asked: _Asked, sealed: int) -> Iterator[list[Any]]:
         with reading(store) as reader:
             now = reader.status().sealed_to
             if now > sealed:
-                new = all_of(asked.where, Compare("seq", Op.GE, sealed))
-                yield list(reader.scan(asked.scope, new, COLUMNS))
+                new = asked._replace(where=all_of(asked.where, Compare("seq", Op.GE, sealed)))
+                for rows in reader.scan(new.scope, new.where, COLUMNS):
+                    summary.add(rows)
+                yield _told(reader, new, summary)
                 sealed = now

@@ -15,7 +15,7 @@ def draw(*rows: dict[str, object], width: int = 100, coloured: bool = False) -> 
     made = records(*rows)
     summary, look = Summary(), Look(width, coloured)
     summary.add(made)
-    return [*head("web-1", summary, look), *story(tell([made]), look)]
+    return [*head("web-1", summary, look), *story(tell([[made]], summary.clocks), look)]
 
 
 ROWS: tuple[dict[str, object], ...] = (
@@ -59,6 +59,38 @@ def test_a_story_says_what_there_is() -> None:
         "connecting to shim aaaaaaaaaaaa…",
     ):
         assert words in text
+
+
+def test_a_story_says_how_well_it_knows_its_times() -> None:
+    """What only a guest times ends in its band, is marked where its order is open, and the setting of its clock is told."""
+    guest = {"origin": "guest", "component": "agent"}
+    relayed = [{**guest, "at": at / 10, "guest_timestamp": START_NS + at * 100_000_000} for at in range(50)]
+    ahead = [{**row, "at": 5 + row["at"], "guest_timestamp": row["guest_timestamp"] + 86_405_000_000_000} for row in relayed]  # type: ignore[operator]
+    claimed = {
+        **guest,
+        "at": 0.0505,
+        "timestamp_basis": "guest",
+        "guest_timestamp": START_NS + 50_500_000,
+        "body": "claimed",
+    }
+    lines = draw(*relayed[:1], claimed, {"at": 0.051, "body": "near"}, *relayed[1:], *ahead)
+    text = "\n".join(lines)
+
+    assert "11:06:40.050≈INFO  ┊ » agent         claimed" in text
+    assert next(line for line in lines if "claimed" in line).endswith(" ±1.0 ms")
+    assert "11:06:40.051≈INFO  │ runtime-go      near" in text
+    assert "11:06:45.000 ⋮ guest clock set ahead by 1 d 0 h [aaaaaaaaaaaa]" in text
+    assert "Skew     guest clock 0 ns behind the host's (±1.0 ms, 50 records)" in text
+    assert "Skew     from 11:06:45.000Z on guest clock 1 d 0 h ahead of the host's (±1.0 ms, 50 records)" in text
+    assert "Clock    of some records only a guest tells the time" in text
+
+
+def test_a_time_that_nothing_places_is_said_to_be_none() -> None:
+    """A guest's time without a skew may be anything; a kernel's line in a file was only observed."""
+    guest = {"origin": "guest", "component": "guest-kernel"}
+    lines = draw({**guest, "timestamp_basis": "guest", "body": "a"}, {**guest, "timestamp_basis": "observed", "body": "b"})
+
+    assert [line.split()[-1] for line in lines[-2:]] == ["±?", "observed"]
 
 
 def test_colour_changes_nothing_but_colour() -> None:

@@ -17,7 +17,7 @@ def records(*rows: dict[str, Any]) -> RecordRows:
     for seq, row in enumerate(rows):
         base = {
             "seq": seq,
-            "timestamp": START_NS + int(row.get("at", seq) * SECOND),
+            "timestamp": START_NS + round(row.get("at", seq) * SECOND),
             "timestamp_basis": "host",
             "severity_number": 9,
             "origin": "host",
