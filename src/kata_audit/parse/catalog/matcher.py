@@ -69,14 +69,15 @@ class Catalog:
                     return entry, _NO_HOLES
         for templates in (held.buckets.get(body[:_BUCKET]), held.open):
             for template, entry in templates or ():
-                holes = template.read(body) if body.startswith(template.prefix) else None
+                fits = body.startswith(template.prefix) and template.inner in body
+                holes = template.read(body) if fits else None
                 if holes is not None and (not entry.when or _holds(entry, holes, look_up)):
                     return entry, holes
         return None
 
 
 def _file(held: _Component, template: Template, entry: Entry) -> None:
-    if template.expression is None:
+    if not template.holes:
         held.exact.setdefault(template.text, []).append(entry)
     elif len(template.prefix) >= _BUCKET:
         held.buckets.setdefault(template.prefix[:_BUCKET], []).append((template, entry))

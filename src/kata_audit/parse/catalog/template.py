@@ -14,7 +14,7 @@ from kata_audit.parse.texts import unquote_go, unquote_rust
 _HOLE: Final = re.compile(r"<([a-z][a-z0-9_]*):([a-z]+)>")
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "quoted": r'"(?:[^"\\]|\\.)*+"',
+        "quoted": r'"[^"\\]*+(?:\\.[^"\\]*+)*+"',
         "tick": r"'[^']*+'",
         "id": r"[0-9a-f]{64}",
         "hex": r"[0-9a-fA-F]++",
@@ -42,28 +42,38 @@ class Template(NamedTuple):
     Args:
         text: As it is written.
         prefix: The literal text before the first hole.
+        inner: The longest literal text behind the first hole; a message without it is another one.
         holes: Names of the holes, with their kinds.
-        expression: Matches the whole message; None where the template has no hole.
+        tail: The hole that takes whatever follows; None where the message ends with the template.
+        expression: Matches all before the tail; None where that is literal text alone.
     """
 
     text: str
     prefix: str
+    inner: str
     holes: Mapping[str, str]
+    tail: str | None
     expression: re.Pattern[str] | None
 
     def read(self, body: str) -> dict[str, str] | None:
         """Give what stands in the holes, unquoted; None where the message is another one."""
         if self.expression is None:
-            return {} if body == self.text else None
-        match = self.expression.fullmatch(body)
+            if self.tail is None:
+                return {} if body == self.text else None
+            return {self.tail: body[len(self.prefix) :]} if body.startswith(self.prefix) else None
+        match = self.expression.fullmatch(body) if self.tail is None else self.expression.match(body)
         if match is None:
             return None
-        return {name: _plain(value, self.holes[name]) for name, value in match.groupdict().items() if value is not None}
+        found = match.groupdict()
+        for name, kind in self.holes.items():
+            if kind in _QUOTED:
+                found[name] = _unquote(found[name])
+        if self.tail is not None:
+            found[self.tail] = body[match.end() :]
+        return found
 
 
-def _plain(value: str, kind: str) -> str:
-    if kind not in _QUOTED:
-        return value
+def _unquote(value: str) -> str:
     return value[1:-1] if "\\" not in value else unquote_rust(value[1:-1]) if "\\u{" in value else unquote_go(value)
 
 
@@ -78,7 +88,7 @@ def parse_template(text: str) -> Template:
         {'pid': '7'}
     """
     holes: dict[str, str] = {}
-    parts: list[str] = []
+    literals: list[str] = []
     end = 0
     for hole in _HOLE.finditer(text):
         name, kind = hole.groups()
@@ -88,11 +98,22 @@ def parse_template(text: str) -> Template:
             raise ValueError(f"the hole {name} comes twice")
         if kind == "some" and "some" in holes.values():
             raise ValueError("only one hole may be of kind some")
-        parts += [re.escape(text[end : hole.start()]), f"(?P<{name}>{KINDS[kind]})"]
+        literals.append(text[end : hole.start()])
         holes[name] = kind
         end = hole.end()
-    if not holes:
-        return Template(text, text, holes, None)
-    parts.append(re.escape(text[end:]))
-    prefix = text[: _HOLE.search(text).start()]  # type: ignore[union-attr]  # there is a hole
-    return Template(text, prefix, holes, re.compile("".join(parts), re.DOTALL))
+    literals.append(text[end:])
+    last = next(reversed(holes), None)
+    tail = last if last is not None and holes[last] == "rest" and not literals[-1] else None
+    inner = max(literals[1:], key=len, default="")
+    return Template(text, literals[0], inner, holes, tail, _expression(literals, holes, tail))
+
+
+def _expression(literals: list[str], holes: Mapping[str, str], tail: str | None) -> re.Pattern[str] | None:
+    """Compile all before the tail; nothing where that is literal text alone."""
+    matched = [(name, kind) for name, kind in holes.items() if name != tail]
+    if not matched:
+        return None
+    parts = [re.escape(literals[0])]
+    for (name, kind), literal in zip(matched, literals[1:], strict=False):
+        parts.append(f"(?P<{name}>{KINDS[kind]}){re.escape(literal)}")
+    return re.compile("".join(parts), re.DOTALL)
