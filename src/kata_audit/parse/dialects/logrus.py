@@ -65,7 +65,7 @@ def _component(record: dict[str, str], *, guest: bool) -> str | None:
     """
     if guest:
         return Component.AGENT if record.get("name") == "kata-agent" else None
-    name = record.get("name", "")
+    name = record.get("name") or record.get("app", "")
     named = _KATA_NAMES.get(name)
     if named is not None:
         return named
