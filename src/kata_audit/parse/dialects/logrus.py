@@ -9,10 +9,10 @@ Source: sirupsen/logrus `TextFormatter`; Kata `src/runtime/pkg/katautils` (syslo
 
 import re
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any
 
 from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan, inner_of
+from kata_audit.parse.logrus_fields import component_of, copy_keys, identities_of
 from kata_audit.parse.relays import GO_SUBSYSTEMS, Relay, of_go
 from kata_audit.parse.texts import unquote_go
 from kata_audit.schema.record import Component
@@ -20,28 +20,6 @@ from kata_audit.schema.severity import LOGRUS
 
 _PAIR = re.compile(r' ?([^=]+)=("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^" ]*+)|.+', re.DOTALL)
 """One pair, or all the rest of a text that goes on otherwise: then both groups are empty."""
-_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
-_CONTAINER = re.compile(
-    r"(?:(?:k8s\.io|moby|default)/\d+/|/run/containerd/io\.containerd\.runtime\.v2\.task/[a-z0-9.-]+/)?([0-9a-f]{64})\Z"
-)
-"""A container's id, alone or at the end of containerd's snapshot keys and bundle paths."""
-
-_KATA_NAMES = {
-    "containerd-shim-v2": Component.RUNTIME_GO,
-    "kata-runtime": Component.RUNTIME_GO,
-    "kata-monitor": Component.KATA_MONITOR,
-    "kata-proxy": Component.PROXY,
-    "kata-shim": Component.SHIM_V1,
-}
-_CRIO_NAMES = ("/runtime.v1.", "/runtime.v1alpha2.")
-"""CRI-O names the CRI method that it serves."""
-_KATA_SOURCES = ("virtcontainers", "containerd-kata-shim-v2", "katautils", "cgroups", "runtime")
-"""Package families that the shim writes as `source`; records of early loggers carry no `name`."""
-
-
-_ID_DIGITS = 64
-_CONTAINER_KEYS = ("container", "containerid", "container-id", "id", "name", "key", "path")
-"""Where a container stands; all but the first three are containerd's, and hold other things too."""
 
 
 def _pairs(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
@@ -56,73 +34,6 @@ def _pairs(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
             malformed.append(row)
         fields.append(record)
     return fields, malformed
-
-
-def _component(record: dict[str, str], *, guest: bool) -> str | None:
-    """Tell the Kata program that wrote a record, from its fixed fields; None is the envelope's to tell.
-
-    At a guest's position it can be the agent of 1.x only, which wrote logrus text too.
-    """
-    if guest:
-        return Component.AGENT if record.get("name") == "kata-agent" else None
-    name = record.get("name") or record.get("app", "")
-    named = _KATA_NAMES.get(name)
-    if named is not None:
-        return named
-    if name.startswith(_CRIO_NAMES):
-        return Component.CRIO
-    source = record.get("source", "")
-    return Component.RUNTIME_GO if source.startswith(_KATA_SOURCES) else None
-
-
-def copy_keys(texts: Sequence[str], times: Sequence[str | None], components: Sequence[str | None]) -> list[int | None]:
-    """Make the key that copies of one record share: its text, with the time's trailing zeros trimmed.
-
-    Args:
-        texts: Whole lines.
-        times: Their times as written, unquoted.
-        components: Who wrote them; only the shim writes copies.
-
-    Returns:
-        64-bit numbers; None where a line states no time or has no copies.
-    """
-    keys: list[int | None] = []
-    for text, time, component in zip(texts, times, components, strict=True):
-        if time is None or component is not Component.RUNTIME_GO:
-            keys.append(None)
-            continue
-        trimmed = time[:-1].rstrip("0").rstrip(".") if "." in time and time.endswith("Z") else time
-        rest = text[len(time) + 7 :].rstrip(" \n")
-        digest = blake2b(f"{trimmed} {rest}".encode("utf-8", "replace"), digest_size=8).digest()
-        keys.append(int.from_bytes(digest, "big"))
-    return keys
-
-
-def _container(record: dict[str, str]) -> str | None:
-    """Find the first container's id among the keys that may hold one; most values are too short to be looked at."""
-    for key in _CONTAINER_KEYS:
-        value = record.get(key)
-        if value is not None and len(value) >= _ID_DIGITS and (match := _CONTAINER.match(value)):
-            return match[1]
-    return None
-
-
-def _identities(fields: Sequence[dict[str, str]]) -> dict[str, list[Any]]:
-    """Take the ids a record states; those of a form that no id has stay attributes."""
-    sandboxes, containers = [], []
-    for record in fields:
-        get = record.get
-        sandbox = get("sandbox") or get("sandboxid") or get("podsandboxid") or get("sandbox_id")
-        if sandbox is None and get("name") == "kata-monitor":
-            sandbox = get("pod")
-        sandboxes.append(sandbox if sandbox and _IDENTIFIER.match(sandbox) else None)
-        containers.append(_container(record))
-    return {
-        "sandbox_id": sandboxes,
-        "container_id": containers,
-        "exec_id": [record.get("exec") or record.get("exec-id") or None for record in fields],
-        "identity_basis": ["shim" if sandbox else None for sandbox in sandboxes],
-    }
 
 
 def _inner(fields: Sequence[dict[str, str]], columns: dict[str, list[Any]]) -> Inner | None:
@@ -152,7 +63,7 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     times = [unquote_go(record.pop("time", "")) or None for record in fields]
     levels = [LOGRUS.get(record.pop("level", "")) for record in fields]
     bodies = [unquote_go(record.pop("msg", "")) for record in fields]
-    components = [_component(record, guest=is_guest) for record, is_guest in zip(fields, guest, strict=True)]
+    components = [component_of(record, guest=is_guest) for record, is_guest in zip(fields, guest, strict=True)]
     columns: dict[str, list[Any]] = {
         "time": times,
         "severity_number": levels,
@@ -161,7 +72,7 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
         "subsystem": [record.pop("subsystem", None) for record in fields],
         "pid": [record.pop("pid", None) for record in fields],
         "copy_key": copy_keys(texts, times, components),
-        **_identities(fields),
+        **identities_of(fields),
     }
     inner = _inner(fields, columns)
     attributes = [
