@@ -68,8 +68,8 @@ ABOUT = About(
         (
             "\terror executing command in container: failed to exec in container: failed to start exec"
             ' "39435da5458394d3cafc4a5b326f9a81443b5c3bc4027c5693aec230f4be2364": cannot enter container'
-            " 47f1fc8f4ce3822f883a14449693f007ef180f569efee74765cde9009c041a40, with err rpc error: code = Internal desc = the"
-            " file nosuchbinary was not found"
+            " 47f1fc8f4ce3822f883a14449693f007ef180f569efee74765cde9009c041a40, with err rpc error: code = Internal desc ="
+            " the file nosuchbinary was not found"
         ),
     ),
     holes=(

@@ -1,1 +1,0 @@
-"""Tests that read the reference captures."""
