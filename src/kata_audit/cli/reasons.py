@@ -48,12 +48,12 @@ def _failure(verdict: Verdict, look: Look) -> Iterator[str]:
     claim = ", as the guest claims" if first.is_claim else ""
     yield from labelled("Failed", f"{verdict.layer}: {cause.title}{claim}{unknown}", look, "red")
     yield from labelled("First", _place(first), look)
-    yield from labelled("", f"{'» ' if first.is_claim else ''}{first.text}", look, "cyan" if first.is_claim else "yellow")
+    yield from labelled("", f"{'» ' if first.is_claim else ''}{_short(first.text)}", look, "cyan" if first.is_claim else "yellow")
     if way := _way(first):
         yield from labelled("Through", way if len(way) <= _LINKS else f"{way[:_LINKS]}…", look, "dim")
     if verdict.outside:
         seen, quote = verdict.outside
-        yield from labelled("Host", f"{seen.title} (record {quote.seq}, {quote.component}: {quote.text})", look)
+        yield from labelled("Host", f"{seen.title} (record {quote.seq}, {quote.component}: {_short(quote.text)})", look)
     yield from labelled("Why", cause.meaning, look)
     yield from labelled("Do", cause.remedy, look, "bold")
     yield from labelled("Known", f"{cause.id}: {cause.versions}", look, "dim")
@@ -62,7 +62,7 @@ def _failure(verdict: Verdict, look: Look) -> Iterator[str]:
 def _way(quote: Quote) -> str:
     """Say through whose hands an error went, outermost first, without the links that its text is made of."""
     own = next((at for at in range(len(quote.links)) if ": ".join(quote.links[at:]) == quote.text), len(quote.links))
-    return " > ".join(_LONG_ID.sub("\\1…", link) for link in quote.links[:own])
+    return " > ".join(map(_short, quote.links[:own]))
 
 
 def _also(verdict: Verdict, look: Look) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _line(other: Other, look: Look) -> str:
     quote = other.first
     times = f" \u00d7{other.times}" if other.times > 1 else ""
     lane = "» " if quote.is_claim else ""
-    text = f"{rfc3339(quote.timestamp_ns, digits=3)[11:23]} {lane}{quote.component}{times}: {quote.text}"
+    text = f"{rfc3339(quote.timestamp_ns, digits=3)[11:23]} {lane}{quote.component}{times}: {_short(quote.text)}"
     return fit(text, look.width - _LABEL if look.width else 0)
 
 
@@ -96,6 +96,11 @@ def _blind(blind: tuple[Blind, ...], look: Look) -> Iterator[str]:
 
 def _place(quote: Quote) -> str:
     return f"record {quote.seq}, {rfc3339(quote.timestamp_ns, digits=6)}, {quote.component}"
+
+
+def _short(text: str) -> str:
+    """Cut long ids to what a person compares."""
+    return _LONG_ID.sub("\\1…", text)
 
 
 def _pod(name: str, verdict: Verdict) -> str:

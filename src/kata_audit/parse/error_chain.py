@@ -27,8 +27,8 @@ _WRAPPERS: Final = re.compile(
 _LIST: Final = re.compile(r"\n[ \t]*Caused by:[ \t]*(?=\n)")
 _NUMBERED: Final = re.compile(r"\n {3,}(?=\d{1,3}: )")
 _NUMBER: Final = re.compile(r"^\s*\d{1,3}: ")
-_BETWEEN: Final = re.compile(r'"[^"\n]*"|`[^`\n]*`|\{[^{}\n]*\}|(: )(?=\S)')
-"""A quoted text, a Debug form, or what stands between two links of a chain of Go."""
+_BETWEEN: Final = re.compile(r'"[^"\n]*"|`[^`\n]*`|\{[^{}\n]*\}|(: |, (?:with )?err )(?=\S)')
+"""A quoted text, a Debug form, or what stands between two links of a chain: Go's colon, or the shims' words for an error."""
 _BARE: Final = re.compile(
     r"(?i)^(?:no such file or directory|file not found|entity not found|not found|permission denied|operation not permitted|"
     r"connection (?:refused|reset by peer)|broken pipe|eof|early eof|closed|timed out|timeout|file exists|invalid argument|"

@@ -37,6 +37,8 @@ SEEN = {
     START
     + 'failed to create shim task: configuration file contains invalid hypervisor section: "nosuchvmm"': "configuration "
     "file contains invalid hypervisor section: nosuchvmm",
+    'failed to exec in container: failed to start exec "504a6efd": cannot enter container ab2c82c0, with err '
+    '"ExecProcessRequest is blocked by policy: "': "ExecProcessRequest is blocked by policy:",
     "remote hypervisor call failed: rpc error: code = Internal desc = creating an instance : no capacity in zone worker-a": "no "
     "capacity in zone worker-a",
     "Could not send CopyFile request: rpc error: code = Internal desc = fchown parent\n\nCaused by:\n    EROFS: Read-only file "
