@@ -4,6 +4,7 @@ Whatever the input, a `str` that Arrow can hold comes out: bytes that are no UTF
 `\uNNNN` written out. The exact bytes stay in `raw`.
 """
 
+import json
 import re
 from typing import Any
 
@@ -96,3 +97,20 @@ def journal_text(value: Any) -> str | None:
     if all(type(item) is int and 0 <= item <= 0xFF for item in value):
         return decode(bytes(value))
     return "\n".join(text for item in value[:64] if not isinstance(item, list) and (text := journal_text(item)) is not None)
+
+
+def json_text(value: Any) -> str:
+    """Write a member of a JSON object as an attribute: a text as it is, all else as JSON.
+
+    Any number and any text that a loader gave can be written. What is nested too deep for that is left out.
+
+    Example:
+        >>> json_text("a"), json_text({"b": [1, None]})
+        ('a', '{"b":[1,null]}')
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return ""

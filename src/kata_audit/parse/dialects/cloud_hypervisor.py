@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from kata_audit.parse.dialects.base import About, Dialect, Scan
 from kata_audit.parse.frames.journal_json import load_once_named
 from kata_audit.parse.stderr import severity_of
+from kata_audit.parse.texts import json_text
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import ERROR, RUST
 
@@ -32,6 +31,8 @@ _HEAD = re.compile(rf"cloud-hypervisor: {{1,17}}(?:\d|\Z)|{_ELAPSED}<")
 """What only a logger's line begins with: one that goes on otherwise is torn."""
 _CAUSE = re.compile(r"  \d{1,3}: ")
 _MEMBER = re.compile(r' {2,8}"(timestamp|secs|nanos|source|event|properties)": (.{1,4096}?),?')
+_MAX_PROPERTIES = 64
+"""Properties of an event that become attributes."""
 _PLACES = {"s": 0, "ms": -3, "µs": -6, "us": -6, "ns": -9}
 
 
@@ -49,14 +50,12 @@ def _event(text: str) -> tuple[str, dict[str, str]] | None:
     stamp = message.get("timestamp")
     if isinstance(stamp, dict) and type(stamp.get("secs")) is int and type(stamp.get("nanos")) is int:
         stated["elapsed"] = f"{stamp['secs']}.{stamp['nanos']:09}"
-    stated["source"] = str(message.get("source", ""))
+    if isinstance(message.get("source"), str):
+        stated["source"] = message["source"]
     if isinstance(message.get("properties"), dict):
-        stated.update({f"properties.{name}": _text(value) for name, value in message["properties"].items()})
+        members = list(message["properties"].items())[:_MAX_PROPERTIES]
+        stated.update({f"properties.{name}": json_text(value) for name, value in members})
     return message["event"], stated
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _plain(line: str) -> tuple[int | None, str, dict[str, str]]:

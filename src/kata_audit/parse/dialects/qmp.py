@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from kata_audit.parse.dialects.base import About, Dialect, Scan
 from kata_audit.parse.frames.journal_json import load_once_named
+from kata_audit.parse.texts import json_text
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import ERROR
 
@@ -37,19 +36,17 @@ def _time(stamp: Any) -> str | None:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06}Z"
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
 def _attributes(kind: str, message: Mapping[str, Any]) -> dict[str, str]:
     """State the kind, the id and the members of what the message holds."""
     stated = {"qmp.kind": {"exec-oob": "execute", "QMP": "greeting"}.get(kind, kind)}
     if "id" in message:
-        stated["qmp.id"] = _text(message["id"])
+        stated["qmp.id"] = json_text(message["id"])
     data = message.get({"event": "data", "execute": "arguments", "exec-oob": "arguments"}.get(kind, kind))
     if isinstance(data, dict):
         members = list(data.items())[:_MAX_DATA]
-        stated.update({f"qmp.{name}": _text(value) for name, value in members if not (kind == "error" and name == "desc")})
+        stated.update(
+            {f"qmp.{name}": json_text(value) for name, value in members if not (kind == "error" and name == "desc")}
+        )
     return stated
 
 
