@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import Inner, Scan, inner_of
+from kata_audit.parse.dialects.base import About, Inner, Scan, inner_of
 from kata_audit.parse.relays import CONSOLE, GUEST_SUBSYSTEMS, RS_SUBSYSTEMS, Relay, hypervisor_inside, of_rs
 from kata_audit.parse.texts import journal_text
 from kata_audit.schema.record import Component
@@ -129,3 +129,52 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
         for fields in entries
     ]
     return Scan(columns, attributes, [], _inner(entries, columns, guest)), guest
+
+
+ABOUT = About(
+    producer="runtime-rs, which writes to journald itself.",
+    versions="Kata 3.20 to 4.1; captures of 4.1.0.",
+    examples=(
+        (
+            "__CURSOR=s=0be7ddae0dfc4b5f8bf53798bb542296;i=ce5;b=6b1a7c520f3e4c8d9a552d7e90c4b1aa"
+            ";m=7fb32ef6;t=660eb5b38898d;x=1e20715432f8e4a\n"
+            "__REALTIME_TIMESTAMP=1795413824276877\n"
+            "__MONOTONIC_TIMESTAMP=2142449398\n"
+            "_BOOT_ID=6b1a7c520f3e4c8d9a552d7e90c4b1aa\n"
+            "_UID=0\n"
+            "_GID=0\n"
+            "_CAP_EFFECTIVE=1fffeffffff\n"
+            "_MACHINE_ID=0123456789abcdef0123456789abcdef\n"
+            "_HOSTNAME=worker-b\n"
+            "_RUNTIME_SCOPE=system\n"
+            "PRIORITY=5\n"
+            "CODE_FILE=src/libs/logging/src/lib.rs\n"
+            "CODE_LINE=310\n"
+            "CODE_MODULE=logging\n"
+            "CODE_FUNCTION=\n"
+            "VERSION=0.1.0\n"
+            "SYSLOG_IDENTIFIER=kata\n"
+            "COMPONENT=runtimes\n"
+            "NAME=kata-runtime\n"
+            "_TRANSPORT=journal\n"
+            "_COMM=containerd-shim\n"
+            "_EXE=/opt/kata/runtime-rs/bin/containerd-shim-kata-v2\n"
+            "SUBSYSTEM=virt-container\n"
+            "MESSAGE=container terminated\n"
+            "SOURCE=d664cc7466e62f73a5d3d832385b5ddf3a1e77f536d34bee783de267b2c21f0d\n"
+            "PID=3231\n"
+            "_PID=3231\n"
+            "_CMDLINE=/opt/kata/runtime-rs/bin/containerd-shim-kata-v2 -id d664cc7466e62f73a5d3d8"
+            "32385b5ddf3a1e77f536d34bee783de267b2c21f0d -namespace k8s.io -address /run/container"
+            "d/containerd.sock -publish-binary /opt/kata/bin/containerd\n"
+            "CONTAINER_ID=d664cc7466e62f73a5d3d832385b5ddf3a1e77f536d34bee783de267b2c21f0d\n"
+            "_SOURCE_REALTIME_TIMESTAMP=1795413824276875"
+        ),
+    ),
+    holes=(
+        "Records with `SUBSYSTEM=agent` may be the guest's or the shim's own, which nothing tells: all are claims.",
+        "Pod and namespace stand only inside dumps of a container's specification.",
+        "runtime-rs drops records when it writes fast, and says how many.",
+    ),
+    source="Kata `src/libs/logging` (journald drain); captures of 4.1.0.",
+)

@@ -11,6 +11,8 @@ Source: Kubernetes `staging/src/k8s.io/apiserver/plugin/pkg/audit/webhook`, `aud
 import re
 from typing import NamedTuple
 
+from kata_audit.parse.dialects.base import About
+
 _OUTSIDE = re.compile(rb'(?:[^"{}\[\]\n]|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+")*+(["{}\[\]\n])')
 """Up to the next byte that counts; a quote is one only where its text does not end in these bytes."""
 _INSIDE = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+\\?+(["\n])')
@@ -101,3 +103,27 @@ def read_item(frame: bytes) -> bytes | None:
     """Give the event of a frame, without the comma and the blanks behind it; None for the head and the tail of a body."""
     item = frame.strip(_BLANKS)
     return item if item.startswith(b"{") and item.endswith(b"}") and not item.startswith(_HEAD) else None
+
+
+ABOUT = About(
+    producer="kube-apiserver with `--audit-webhook-config-file`: the bodies it posts, one a line; each event is a record.",
+    versions="audit.k8s.io/v1; captures of kube-apiserver 1.34.4.",
+    examples=(
+        (
+            '{"level":"Request","auditID":"17ca2f16-d055-4d7c-a07a-959d944ef87f","stage":"Request'
+            'Received","requestURI":"/apis/events.k8s.io/v1/namespaces/shop/events","verb":"creat'
+            'e","user":{"username":"system:kube-scheduler","groups":["system:authenticated"],"ext'
+            'ra":{"authentication.kubernetes.io/credential-id":["X509SHA256=1b7a0ed1a5f716c143c19'
+            '7b59094275b6a9516e3fd80dec2bdfb767e0bd00cc5"]}},"sourceIPs":["10.20.0.10"],"userAgen'
+            't":"kube-scheduler/v1.34.4 (linux/amd64) kubernetes/$Format/scheduler","objectRef":{'
+            '"resource":"events","namespace":"shop","apiGroup":"events.k8s.io","apiVersion":"v1"}'
+            ',"requestReceivedTimestamp":"2026-11-23T07:38:13.172207Z","stageTimestamp":"2026-11-'
+            '23T07:38:13.172207Z"},'
+        ),
+    ),
+    holes=(
+        "Bodies may come twice, or never: the webhook tries again after an error, and gives up after five.",
+        "The head and the tail of a body are rows too, and hold nothing.",
+    ),
+    source="Kubernetes `plugin/pkg/audit/webhook`; captures of 1.34.4.",
+)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from kata_audit.parse.dialects.base import About
+
 _LINE = re.compile(
     rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([PF])(?::[^ ]*)? (.*)", re.DOTALL
 )
@@ -91,3 +93,22 @@ def read_path(stream: str) -> PodLog | None:
     """
     match = _POD_LOG_PATH.search(unquote(stream.partition("?")[0]))
     return PodLog(*match.groups()) if match else None
+
+
+ABOUT = About(
+    producer="The kubelet's container log files below /var/log/pods, written by containerd or CRI-O.",
+    versions="Kubernetes 1.14 and later; captures of containerd 2.4.2.",
+    examples=(
+        ("2026-11-23T06:08:00.649009348Z stdout F started"),
+        (
+            '2026-11-23T06:08:38.659831816Z stdout F time="2026-11-23T05:00:00.000000000Z" level='
+            'error msg="Cannot start VM" error="fake" name=containerd-shim-v2 pid=1 sandbox=deadb'
+            "eef source=virtcontainers subsystem=sandbox"
+        ),
+    ),
+    holes=(
+        "All behind the tags is a container's own output: it may look like any record, and stays a claim of the guest.",
+        "Only the path names the pod: in a file that was copied elsewhere nothing does.",
+    ),
+    source='Kubernetes CRI, "Container log format"; captures.',
+)

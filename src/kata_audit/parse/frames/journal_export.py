@@ -8,6 +8,8 @@ Source: systemd, "Journal Export Formats", section "Journal Export Format".
 
 import re
 
+from kata_audit.parse.dialects.base import About
+
 _BINARY_NAME = re.compile(rb"(?:\A|\n)[^\n=]+\n")
 _LENGTH_BYTES = 8
 _IN_TEXT = -1
@@ -111,3 +113,43 @@ def read_fields(block: bytes) -> tuple[dict[str, str | bytes], bool]:
             text = value
         fields.setdefault(name.decode("ascii", "backslashreplace"), text)
     return fields, True
+
+
+ABOUT = About(
+    producer="systemd-journald, as `journalctl -o export` and `systemd-journal-remote` write it.",
+    versions="systemd 252; the form is stable.",
+    examples=(
+        (
+            "__CURSOR=s=2c288b95c37849bc925683f6ea4657fb;i=d9;b=7b9c4d5e2f314c8a9a6e0d1c2b3a4f50;"
+            "m=8a8cd061;t=660eb66122af8;x=f6aff8e151d18232\n"
+            "__REALTIME_TIMESTAMP=1795414006311672\n"
+            "__MONOTONIC_TIMESTAMP=2324484193\n"
+            "_BOOT_ID=7b9c4d5e2f314c8a9a6e0d1c2b3a4f50\n"
+            "PRIORITY=6\n"
+            "_UID=0\n"
+            "_GID=0\n"
+            "_CAP_EFFECTIVE=1fbfcbeffff\n"
+            "_SYSTEMD_SLICE=system.slice\n"
+            "_MACHINE_ID=4f6a0c2b9d1e4b7f8a3c5e6d7f809112\n"
+            "_HOSTNAME=worker-a\n"
+            "_RUNTIME_SCOPE=system\n"
+            "_TRANSPORT=stdout\n"
+            "_STREAM_ID=f1b433e86c094e36a9789ac4757e8e7b\n"
+            "SYSLOG_IDENTIFIER=containerd\n"
+            "_PID=103\n"
+            "_COMM=containerd\n"
+            "_EXE=/opt/kata/bin/containerd\n"
+            "_CMDLINE=/opt/kata/bin/containerd\n"
+            "_SYSTEMD_CGROUP=/system.slice/containerd.service\n"
+            "_SYSTEMD_UNIT=containerd.service\n"
+            'MESSAGE=time="2026-11-23T06:06:46.311612280Z" level=info msg="RunPodSandbox for name'
+            ':\\"web-0\\"  uid:\\"eddb1e0c-43d4-4b1e-84cc-95ff56052634\\"  namespace:\\"shop\\" returns'
+            ' sandbox id \\"23964620ff9c5481a58e35a9c9e6a9b8b99bf6ee2e5525e33f50a944c175e3e1\\""'
+        ),
+    ),
+    holes=(
+        "A field that holds a newline or bytes that are no text comes with its length; the page shows an entry without one.",
+        "An entry that is cut inside a field is malformed as a whole.",
+    ),
+    source='systemd, "Journal Export Formats"; captures.',
+)
