@@ -33,10 +33,7 @@ MACHINES = {
     "virtiofs": (1056, 371, 679, 2, 0, 2),
     "virtiofs-info": (1054, 370, 679, 2, 0, 1),
 }
-PLAIN = re.compile(
-    r"|[0-9a-f.-]{1,30}|SeaBIOS .*|Machine UUID .*|Booting from ROM\.\.\.|early console in setup code"
-    r"|called `Result.*|AgentConfig from args|    invalid log level"
-)
+PLAIN = re.compile(r"|[0-9a-f.-]{1,30}|SeaBIOS .*|Machine UUID .*|Booting from ROM\.\.\.|early console in setup code")
 """What nothing reads: firmware, its rests where the capture began in mid-line, empty lines, and free text in a panic."""
 
 

@@ -8,11 +8,14 @@ whole object, or inside one that goes on in a later line, or the machine goes of
 - the row of the last piece is the agent's record, if the pieces together are one;
 - text behind a whole object is its attribute `console.inserted`.
 
-Nothing is invented: pieces are joined only around kernel lines, which no other writer can be inside of, only in one way, and
-only to a record with all the keys that the agent always writes. Other writers (Cloud Hypervisor under the Go shim) mix with
-the agent character by character; what they tear stays torn.
+Nothing is invented: pieces are joined only around kernel lines, which a serial console writes whole, only in one way, and
+only to a record as the agent writes them. Other writers (Cloud Hypervisor under the Go shim) mix with the agent character by
+character; what they tear stays torn. A virtio console takes a kernel line in steps of 16 characters: where the agent wrote
+between two steps, its quotes in the kernel's line show it, and nothing is joined; a piece without quotes, from inside a
+message, cannot be seen. A record that was joined always has a `frame_group`.
 
-Source: captures of Kata 4.1.0 on QEMU; Linux `kernel/printk` (`PRINTK_MESSAGE_MAX` is 2048).
+Source: captures of Kata 4.1.0 on QEMU; Linux `kernel/printk` (`PRINTKRB_RECORD_MAX` is 1024) and
+`drivers/tty/hvc/hvc_console.c`.
 """
 
 import json
@@ -31,11 +34,22 @@ _START = '{"msg"'
 _STAMP = re.compile(r"\[ {0,7}\d{1,10}\.\d{6}\](?:\[ *+[TC]\d{1,10}\])? ")
 _SHORT_START = re.compile(r'\{(?:"(?:m(?:sg?)?)?)?' + _STAMP.pattern)
 """A record that is torn within its first characters."""
-_BASE_KEYS = frozenset(("msg", "level", "ts", "version", "source", "name", "pid", "subsystem"))
-"""What every record of the agent says, in all versions seen."""
+_FORMS = {
+    "msg": "",
+    "level": "CRIT|ERRO|WARN|INFO|DEBG|TRCE",
+    "ts": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)",
+    "version": r"\d+\.\d+\.\d+",
+    "source": "agent",
+    "name": "kata-agent",
+    "pid": r"\d{1,10}",
+    "subsystem": "",
+}
+"""What every record of the agent says, in all versions seen, and the forms of its values; empty is any."""
+_BASE = [(key, re.compile(form).fullmatch if form else None) for key, form in _FORMS.items()]
 _OF_JSON = ('":"', '","', '\\"')
 """Not in a kernel line: where one holds it, characters of the agent are inside."""
-_MAX_KERNEL_LINE = 2048
+_MAX_KERNEL_LINE = 1088
+"""The kernel's longest record and its prefix."""
 _MAX_LINES = 64
 """How many lines of one console are looked at for the rest of a record."""
 _MAX_STAMPS = 4
@@ -176,4 +190,6 @@ def _goes_on(text: str, line: int, tear: _Tear, into: Mended) -> bool:
 def _is_record(text: str) -> bool:
     """Tell whether a text is a record as the agent writes them."""
     fields = load_once_named(text.encode("utf-8", "surrogatepass")) if text[:6] == _START else None
-    return fields is not None and fields.keys() >= _BASE_KEYS and all(type(value) is str for value in fields.values())
+    if fields is None or not all(type(value) is str for value in fields.values()):
+        return False
+    return all(key in fields and (form is None or form(fields[key]) is not None) for key, form in _BASE)

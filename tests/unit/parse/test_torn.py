@@ -64,10 +64,13 @@ def test_text_behind_a_whole_record_is_kept_beside_it() -> None:
         pytest.param((RECORD[:20] + KERNEL, RECORD[20:60] + '"}'), id="not all keys"),
         pytest.param((RECORD[:20] + KERNEL + " " + OFF, RECORD[20:]), id="two ways"),
         pytest.param((RECORD[:20] + KERNEL + '","level":"', RECORD[20:]), id="the agent inside the kernel's line"),
-        pytest.param((RECORD[:20] + KERNEL + "x" * 2048, RECORD[20:]), id="longer than the kernel writes"),
+        pytest.param((RECORD[:20] + KERNEL + "x" * 1088, RECORD[20:]), id="longer than the kernel writes"),
         pytest.param((RECORD[:20] + KERNEL, *([OFF] * 64), RECORD[20:]), id="too far away"),
         pytest.param((RECORD[:20] + KERNEL, RECORD[20:].replace('"1"}', "1}")), id="a value that is no text"),
         pytest.param((RECORD[:20] + KERNEL, RECORD[20:].replace('"pid"', '"level"')), id="a key twice"),
+        pytest.param((RECORD[:49] + KERNEL, RECORD[50:]), id="a level that is none"),
+        pytest.param((RECORD[:62] + KERNEL, RECORD[63:]), id="a time that is none"),
+        pytest.param((RECORD[:170] + KERNEL, RECORD[170:].replace('"1"', '"-"')), id="a process id that is none"),
     ],
 )
 def test_what_is_not_certain_stays_torn(lines: tuple[str, ...]) -> None:
