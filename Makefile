@@ -57,6 +57,7 @@ docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate/errors.py
 	$(BIN)/python docs/generate/commands.py
 	$(BIN)/python docs/generate/search_language.py
+	$(BIN)/python docs/generate/dialects.py
 	$(BIN)/python docs/generate/checks.py
 
 lock: ## pin the newest packages that fit; needs uv, which is no dependency of ours

@@ -99,7 +99,6 @@ ABOUT = About(
     producer="The kubelet's container log files below /var/log/pods, written by containerd or CRI-O.",
     versions="Kubernetes 1.14 and later; captures of containerd 2.4.2.",
     examples=(
-        ("2026-11-23T06:08:00.649009348Z stdout F started"),
         (
             '2026-11-23T06:08:38.659831816Z stdout F time="2026-11-23T05:00:00.000000000Z" level='
             'error msg="Cannot start VM" error="fake" name=containerd-shim-v2 pid=1 sandbox=deadb'
