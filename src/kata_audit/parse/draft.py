@@ -29,6 +29,7 @@ class Draft:
         self.attributes: list[dict[str, str] | None] = [None] * count
         self.path: list[str] = [""] * count
         self.unfinished: list[int] = []
+        self._all = list(range(count))
 
     def column(self, name: str) -> list[Any]:
         """Return a column to write into, all None at first."""
@@ -36,7 +37,7 @@ class Draft:
 
     def put(self, name: str, rows: Sequence[int], values: Sequence[Any]) -> None:
         """Write the stated values of some rows; None leaves what is there."""
-        if len(rows) == self.count and name not in self.columns:
+        if name not in self.columns and rows == self._all:
             self.columns[name] = list(values)
             return
         column = self.column(name)
