@@ -102,7 +102,9 @@ def test_katas_own_parser_reads_the_same(corpus: Path, run: str) -> None:
     theirs = [json.loads(line) for line in gzip.decompress(parser.read_bytes()).splitlines()]
     rows = [their["Line"] - 1 for their in theirs]
     ours = {name: column(records, name) for name in ("body", "severity_text", "sandbox_id", "pid", "timestamp")}
-    console_text = [row for row, dialect in enumerate(column(records, "dialect")) if not dialect.endswith(("logrus", "json"))]
+    console_text = [
+        row for row, dialect in enumerate(column(records, "dialect")) if not dialect.endswith(("logrus", "json"))
+    ]
     console_text += [row for row, status in enumerate(column(records, "parse_status")) if status != "parsed"]
 
     times = pa.array([their["Time"] for their in theirs]).cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist()
