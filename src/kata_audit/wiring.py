@@ -17,8 +17,10 @@ from kata_audit.clock import SystemClock
 
 if TYPE_CHECKING:
     from kata_audit.config import BatchLimits
+    from kata_audit.node.apply import Act
     from kata_audit.node.check import Check
     from kata_audit.node.examine import Examination
+    from kata_audit.node.plan import Plan
     from kata_audit.parse.catalog.matcher import Catalog
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
@@ -114,6 +116,58 @@ def examine_node(root: Path, *, only: Collection[str] = (), without: Collection[
 
     keys = load_keys(resources.files("kata_audit.node").joinpath("keys.toml").read_bytes())
     return examine(open_tree(root), keys, node_checks(), only=only, without=without)
+
+
+def plan_node(root: Path, profile: str, *, classes: Collection[str] = (), confirmed: bool = False) -> "Plan":
+    """Plan a profile for the node whose files lie below a root."""
+    from kata_audit.node.keys import load_keys
+    from kata_audit.node.layout import read_layout
+    from kata_audit.node.plan import load_profiles, make_plan
+    from kata_audit.node.tree import open_tree
+
+    package = resources.files("kata_audit.node")
+    keys, tree = load_keys(package.joinpath("keys.toml").read_bytes()), open_tree(root)
+    chosen = next(one for one in load_profiles(package.joinpath("profiles.toml").read_bytes()) if one.name == profile)
+    return make_plan(tree, keys, read_layout(tree, keys), chosen, classes=classes, confirmed=confirmed)
+
+
+def apply_node(
+    root: Path, profile: str, *, classes: Collection[str] = (), confirmed: bool = False, unmanaged: bool = False
+) -> "list[Act]":
+    """Write a profile's drop-ins to a node.
+
+    Raises:
+        UsageError: An installer keeps the node's files, and would delete ours.
+    """
+    from kata_audit.errors import UsageError
+    from kata_audit.node.apply import apply_plan
+
+    plan = plan_node(root, profile, classes=classes, confirmed=confirmed)
+    managed = [one.handler for one in plan.classes if one.path is not None and one.path.startswith("opt/kata")]
+    if managed and not unmanaged:
+        raise UsageError(
+            f"kata-deploy lays out {', '.join(managed)}, and its clean-up deletes what is written there.",
+            hint="Give it `kata-audit node plan -o helm-values`, or say --unmanaged.",
+        )
+    return apply_plan(root, plan)
+
+
+def revert_changes(root: Path) -> "list[Act]":
+    """Take our drop-ins away from a node."""
+    from kata_audit.node.apply import revert_node
+    from kata_audit.node.keys import load_keys
+    from kata_audit.node.layout import read_layout
+    from kata_audit.node.merge import drop_in_directory
+    from kata_audit.node.plan import DROP_IN
+    from kata_audit.node.tree import open_tree
+
+    keys = load_keys(resources.files("kata_audit.node").joinpath("keys.toml").read_bytes())
+    places = {
+        f"{drop_in_directory(one.base_file)}/{DROP_IN}": one.handler.name
+        for one in read_layout(open_tree(root), keys).classes
+        if one.base_file is not None
+    }
+    return revert_node(root, [(handler, path) for path, handler in places.items()])
 
 
 def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":

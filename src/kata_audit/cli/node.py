@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,9 @@ from kata_audit.cli.terminal import is_coloured, paint, show, terminal_width, wr
 from kata_audit.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from kata_audit.node.apply import Act
     from kata_audit.node.examine import Examination, Finding
+    from kata_audit.node.plan import ClassPlan, Plan
 
 _FORMS = ("text", "json", "jsonl", "junit", "sarif", "ocsf")
 _COLOURS = {"fail": "red", "warn": "yellow", "blind": "blue", "pass": "green"}
@@ -131,3 +133,104 @@ def _text(examination: "Examination", *, everything: bool) -> Iterator[str]:
     engines = ", ".join(f"{engine.name} ({engine.distribution})" for engine in layout.engines) or "no engine"
     counts = ", ".join(f"{count} {status.upper()}" for status, count in summary(examination).items())
     yield show(f"{engines}; {len(layout.classes)} classes of Kata; {counts}")
+
+
+_PROFILES = ("development", "production", "security-sensitive", "confidential")
+_PLAN_FORMS = ("text", "json", "toml", "helm-values", "machineconfig", "ansible")
+
+
+def _plan_options(function: Any) -> Any:
+    for decorate in (
+        click.option("--confirm-measured", is_flag=True, help="Change classes too whose guest is measured."),
+        click.option("--class", "classes", multiple=True, metavar="HANDLER", help="Only this class; may be repeated."),
+        click.option("--profile", type=click.Choice(_PROFILES), default="production", show_default=True),
+        click.option("--root", type=click.Path(path_type=Path), default="/", show_default=True, help="The node's root."),
+    ):
+        function = decorate(function)
+    return function
+
+
+@command.command("plan")
+@_plan_options
+@output_option(formats=_PLAN_FORMS)
+@example("node plan --profile production", "node plan --class kata-qemu-runtime-rs -o helm-values")
+def plan(*, root: Path, profile: str, classes: tuple[str, ...], confirm_measured: bool, form: str) -> None:
+    """Say what a profile would change, class by class, and what it refuses to touch.
+
+    Nothing is written. Each change is held against what that runtime really accepts before it is offered. A class that
+    shares its directory with others, or whose guest is measured, is refused.
+    """
+    from kata_audit.node import gitops
+    from kata_audit.wiring import plan_node
+
+    made = plan_node(root, profile, classes=classes, confirmed=confirm_measured)
+    if form == "text":
+        write_lines(_plan_text(made))
+    elif form == "json":
+        write_lines([json_line({"profile": made.profile.name, "classes": [_class_object(one) for one in made.classes]})])
+    else:
+        spell = {"toml": gitops.as_toml, "helm-values": gitops.as_helm_values, "machineconfig": gitops.as_machineconfig}
+        write_lines(spell.get(form, gitops.as_ansible)(made).splitlines())
+
+
+def _class_object(one: "ClassPlan") -> dict[str, Any]:
+    return {**one._asdict(), "changes": [change._asdict() for change in one.changes]}
+
+
+def _plan_text(made: "Plan") -> Iterator[str]:
+    from kata_audit.node.check import spelled
+
+    coloured, width = is_coloured(sys.stdout), terminal_width()
+    yield from wrap(f"{made.profile.name}: {made.profile.summary}", width, indent=0)
+    for one in made.classes:
+        yield ""
+        yield paint(show(one.handler), "bold", coloured=coloured)
+        if one.refused is not None:
+            yield from wrap(f"refused: {one.refused}", width, indent=2)
+        elif one.path is None:
+            yield "  as it should be: nothing to change"
+        else:
+            yield from wrap(f"{one.path}, from the {one.takes_effect} on; reaches {', '.join(one.reaches)}", width, indent=2)
+            for change in one.changes:
+                yield paint(show(f"  - [{change.table}] {change.key} = {spelled(change.before)}"), "red", coloured=coloured)
+                yield paint(show(f"  + [{change.table}] {change.key} = {spelled(change.after)}"), "green", coloured=coloured)
+        if one.measured is not None:
+            yield from wrap(f"measured command line now: {one.measured[0]}", width, indent=2)
+            yield from wrap(f"measured command line then: {one.measured[1]}", width, indent=2)
+
+
+@command.command("apply")
+@_plan_options
+@click.option("--unmanaged", is_flag=True, help="Write although an installer lays these files out and will delete ours.")
+@output_option(formats=("text", "json"))
+@example("node apply --profile production --class kata-qemu-runtime-rs")
+def apply(*, root: Path, profile: str, classes: tuple[str, ...], confirm_measured: bool, unmanaged: bool, form: str) -> None:
+    """Write a profile's drop-ins to this node.
+
+    Writes drop-ins only, each whole or not at all, with a backup of what stood there; restarts nothing. Where kata-deploy
+    keeps the node, its clean-up deletes what we write: give it `node plan -o helm-values` instead.
+    """
+    from kata_audit.wiring import apply_node
+
+    acts = apply_node(root, profile, classes=classes, confirmed=confirm_measured, unmanaged=unmanaged)
+    _write_acts(acts, form)
+
+
+@command.command("revert")
+@click.option("--root", type=click.Path(path_type=Path), default="/", show_default=True, help="The node's root.")
+@output_option(formats=("text", "json"))
+@example("node revert")
+def revert(*, root: Path, form: str) -> None:
+    """Take our drop-ins away, and put back byte for byte what stood in their place."""
+    from kata_audit.wiring import revert_changes
+
+    _write_acts(revert_changes(root), form)
+
+
+def _write_acts(acts: "list[Act]", form: str) -> None:
+    if form == "json":
+        write_lines([json_line({"acts": [act._asdict() for act in acts]})])
+    else:
+        write_lines(show(f"{act.done:10} {act.handler}: {act.path}") for act in acts) if acts else write_lines(
+            ["nothing to do"]
+        )

@@ -1,0 +1,88 @@
+"""A plan in the forms of those who keep nodes by description: Helm values of kata-deploy, MachineConfig, Ansible.
+
+Source: kata-deploy's chart (`shims.<name>.dropIn`, from 3.32); OpenShift MachineConfig with Ignition 3.2; Ansible
+`ansible.builtin.copy`.
+"""
+
+import base64
+from typing import Any, Final
+
+import yaml
+
+from kata_audit.node.plan import ClassPlan, Plan
+
+_MODE: Final = 0o644
+
+
+def _written(plan: Plan) -> list[ClassPlan]:
+    return [one for one in plan.classes if one.path is not None and one.text is not None]
+
+
+def as_helm_values(plan: Plan) -> str:
+    """Give values for kata-deploy's chart: the chart writes the drop-ins, and they outlive its clean-up."""
+    shims = {one.handler.removeprefix("kata-"): {"dropIn": one.text} for one in _written(plan)}
+    return _yaml({"shims": shims})
+
+
+def as_machineconfig(plan: Plan) -> str:
+    """Give an OpenShift MachineConfig that writes the drop-ins on every worker."""
+    files = [
+        {
+            "path": f"/{one.path}",
+            "mode": _MODE,
+            "overwrite": True,
+            "contents": {"source": "data:;base64," + base64.b64encode((one.text or "").encode()).decode()},
+        }
+        for one in _written(plan)
+    ]
+    return _yaml(
+        {
+            "apiVersion": "machineconfiguration.openshift.io/v1",
+            "kind": "MachineConfig",
+            "metadata": {
+                "name": f"99-kata-audit-{plan.profile.name}",
+                "labels": {"machineconfiguration.openshift.io/role": "worker"},
+            },
+            "spec": {"config": {"ignition": {"version": "3.2.0"}, "storage": {"files": files}}},
+        }
+    )
+
+
+def as_ansible(plan: Plan) -> str:
+    """Give Ansible tasks that write the drop-ins."""
+    tasks: list[dict[str, Any]] = []
+    for one in _written(plan):
+        folder = f"/{one.path}".rpartition("/")[0]
+        tasks.append(
+            {
+                "name": f"Make the drop-in directory of {one.handler}",
+                "ansible.builtin.file": {"path": folder, "state": "directory", "mode": "0755"},
+            }
+        )
+        tasks.append(
+            {
+                "name": f"Set {one.handler} to the profile {plan.profile.name}",
+                "ansible.builtin.copy": {"dest": f"/{one.path}", "content": one.text, "mode": "0644"},
+            }
+        )
+    return _yaml(tasks)
+
+
+def as_toml(plan: Plan) -> str:
+    """Give the drop-ins one behind the other, each under its path."""
+    return "\n".join(f"# /{one.path}\n{one.text}" for one in _written(plan))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, so that a person can review them."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _yaml(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=120)

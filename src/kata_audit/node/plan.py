@@ -1,0 +1,264 @@
+"""A plan: what a profile would change for each runtime class, as drop-ins, and what it refuses to touch.
+
+A plan is held against the loader of that class before anybody writes it: a drop-in that the runtime would refuse is never
+offered. Nothing here writes.
+"""
+
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from kata_audit.errors import UsageError
+from kata_audit.node.check import spelled
+from kata_audit.node.keys import Keys, Runtime
+from kata_audit.node.layout import Layout, RuntimeClass
+from kata_audit.node.merge import FIRST_WITH_DROP_INS, Loader, drop_in_directory
+from kata_audit.node.tree import Kind, Tree
+
+DROP_IN: Final = "55-kata-audit.toml"
+MARK: Final = "# Written by kata-audit "
+"""How a drop-in of ours begins: a revert removes no file of anybody else."""
+"""The name of what we write: behind what installers write, before what a site writes last. Source: kata-deploy keeps 10, 20,
+22, 25, 30 and 50 for itself."""
+_MEASURED: Final = frozenset(("snp", "tdx", "sev", "se", "cca", "coco"))
+"""Words in the name of a class whose guest is measured."""
+_KERNEL_PARAMETERS: Final = "kernel_params"
+
+
+class Profile(NamedTuple):
+    """What a class is set to, for a kind of deployment.
+
+    Args:
+        name: As it is asked for.
+        summary: One sentence.
+        gives: What can be seen with it.
+        costs: What it costs.
+        refuses: What it does not allow.
+        engine: The level that the container engine should have.
+        settings: By runtime, table and key.
+    """
+
+    name: str
+    summary: str
+    gives: tuple[str, ...]
+    costs: tuple[str, ...]
+    refuses: tuple[str, ...]
+    engine: str
+    settings: Mapping[Runtime, Mapping[str, Mapping[str, Any]]]
+
+
+class Change(NamedTuple):
+    """One key that a plan changes: where it stands in Kata's files, what it is now, and what it will be."""
+
+    table: str
+    key: str
+    before: Any
+    after: Any
+
+
+class ClassPlan(NamedTuple):
+    """What a plan does to one class.
+
+    Args:
+        handler: Its name.
+        path: The drop-in; None where nothing is written.
+        text: Its whole content; None where nothing is written.
+        changes: The keys that will come out otherwise.
+        takes_effect: When.
+        reaches: Every class that reads the same directory, this one among them.
+        refused: Why nothing is offered; None where it is.
+        measured: The guest's command line before and after, where it changes and the class is measured.
+    """
+
+    handler: str
+    path: str | None
+    text: str | None
+    changes: tuple[Change, ...]
+    takes_effect: str
+    reaches: tuple[str, ...]
+    refused: str | None
+    measured: tuple[str, str] | None
+
+
+class Plan(NamedTuple):
+    """A profile's changes to all asked classes."""
+
+    profile: Profile
+    classes: tuple[ClassPlan, ...]
+
+
+def load_profiles(text: bytes) -> tuple[Profile, ...]:
+    """Read the profiles.
+
+    Args:
+        text: `profiles.toml`.
+    """
+    return tuple(
+        Profile(
+            stated["name"],
+            stated["summary"],
+            tuple(stated["gives"]),
+            tuple(stated["costs"]),
+            tuple(stated["refuses"]),
+            stated["engine"],
+            {runtime: stated.get(runtime, {}) for runtime in Runtime},
+        )
+        for stated in tomllib.loads(text.decode())["profile"]
+    )
+
+
+def make_plan(
+    tree: Tree, keys: Keys, layout: Layout, profile: Profile, *, classes: Collection[str] = (), confirmed: bool = False
+) -> Plan:
+    """Plan a profile.
+
+    Args:
+        tree: The node's files.
+        keys: The table of Kata's keys.
+        layout: The node.
+        profile: What to set.
+        classes: Only these handlers; all where none is named.
+        confirmed: Change measured classes too.
+
+    Raises:
+        UsageError: A named handler does not exist.
+    """
+    known = [one.handler.name for one in layout.classes]
+    unknown = [name for name in classes if name not in known]
+    if unknown:
+        raise UsageError(f"No handler is called {', '.join(unknown)}.", hint=f"There are {', '.join(known) or 'none'}.")
+    asked = [one for one in layout.classes if not classes or one.handler.name in classes]
+    loader = Loader(_Overlay(tree, {}), keys)
+    planning = _Planning(tree, keys, loader)
+    return Plan(profile, tuple(_plan_class(planning, one, profile, confirmed=confirmed) for one in asked))
+
+
+class _Planning(NamedTuple):
+    tree: Tree
+    keys: Keys
+    loader: Loader
+
+
+def _plan_class(planning: "_Planning", one: RuntimeClass, profile: Profile, *, confirmed: bool) -> ClassPlan:
+    tree, keys, loader = planning
+    name = one.handler.name
+    reaches = tuple(sorted((name, *one.shared_with)))
+    refused = _refusal(one, profile)
+    changes = () if refused is not None else _changes(loader, one, profile.settings[one.shim.runtime], keys)
+    measured = _measured(one, changes)
+    if measured is not None and not confirmed:
+        refused = "its guest is measured, and its command line would change: attestation must know the new one first"
+    if refused is not None or not changes or one.base_file is None:
+        return ClassPlan(name, None, None, (), "", reaches, refused, measured)
+    path = f"{drop_in_directory(one.base_file)}/{DROP_IN}"
+    text = spell_drop_in(profile, changes)
+    error = _accepted(tree, keys, one, path, text)
+    if error is not None:
+        return ClassPlan(name, None, None, (), "", reaches, f"its runtime would refuse the drop-in: {error}", measured)
+    return ClassPlan(name, path, text, changes, "next sandbox", reaches, None, measured)
+
+
+def _refusal(one: RuntimeClass, profile: Profile) -> str | None:
+    """Say why a class is not touched at all."""
+    if one.base_file is None or one.merged is None:
+        return "its configuration file was not found"
+    if not one.loads:
+        return f"it does not load: {one.merged.error}"
+    if one.release.release < FIRST_WITH_DROP_INS[one.shim.runtime]:
+        return f"release {one.release.release} reads no drop-ins: only `node check` can be had"
+    if one.shared_with:
+        others = ", ".join(one.shared_with)
+        return f"{others} reads the same directory: give it a class of its own, with a directory of its own"
+    if len(one.hypervisors) != 1:
+        return "which hypervisor it runs is not settled"
+    if profile.name == "development" and is_measured(one):
+        return "its guest is confidential: the host must not see what it prints"
+    return None
+
+
+def is_measured(one: RuntimeClass) -> bool:
+    """Say whether a class's guest is measured: by its name, or because its file says so."""
+    confidential = any(
+        values.get("confidential_guest") is True
+        for table, values in (one.merged.tables.items() if one.merged else ())
+        if table
+    )
+    return confidential or bool(_MEASURED & set(one.handler.name.split("-")))
+
+
+def _changes(loader: Loader, one: RuntimeClass, wanted: Mapping[str, Mapping[str, Any]], keys: Keys) -> tuple[Change, ...]:
+    """Give the keys that differ from what a class has without our own drop-in."""
+    assert one.base_file is not None
+    merged = loader.load(one.base_file, one.shim.runtime, one.release.release)
+    changes = []
+    for table, values in wanted.items():
+        inner = f"{table}.{one.hypervisors[0]}" if table == "hypervisor" else "agent.kata" if table == "agent" else table
+        held = merged.tables.get(inner, {})
+        for key, value in values.items():
+            audited = f"{table}.{key}"
+            if not keys.is_read(audited, one.shim.runtime, one.release.release):
+                continue
+            default = next(one_key.defaults[one.shim.runtime] for one_key in keys.audited if one_key.name == audited)
+            before = held.get(key, default)
+            after = _with_parameters(str(before or ""), value) if key == _KERNEL_PARAMETERS else value
+            if before != after:
+                changes.append(Change(inner, key, before, after))
+    return tuple(changes)
+
+
+def _with_parameters(before: str, added: Sequence[str]) -> str:
+    """Put parameters behind those that are there; one of the same name is replaced."""
+    names = {parameter.partition("=")[0] for parameter in added}
+    kept = [word for word in before.split() if word.partition("=")[0] not in names or word in added]
+    return " ".join([*kept, *(parameter for parameter in added if parameter not in kept)])
+
+
+def _measured(one: RuntimeClass, changes: Sequence[Change]) -> tuple[str, str] | None:
+    if not is_measured(one):
+        return None
+    changed = next((change for change in changes if change.key == _KERNEL_PARAMETERS), None)
+    return None if changed is None else (str(changed.before), str(changed.after))
+
+
+def spell_drop_in(profile: Profile, changes: Sequence[Change]) -> str:
+    """Spell a drop-in: a head that says whose it is, and each table once."""
+    lines = [f"{MARK}for the profile {profile.name}. `kata-audit node revert` takes it away."]
+    for table in dict.fromkeys(change.table for change in changes):
+        lines += ["", f"[{table}]"]
+        lines += [f"{change.key} = {spelled(change.after)}" for change in changes if change.table == table]
+    return "\n".join(lines) + "\n"
+
+
+def _accepted(tree: Tree, keys: Keys, one: RuntimeClass, path: str, text: str) -> str | None:
+    """Load the class with the drop-in in place; give what its runtime would say."""
+    assert one.base_file is not None
+    with_it = Loader(_Overlay(tree, {path: text.encode()}), keys)
+    return with_it.load(one.base_file, one.shim.runtime, one.release.release).error
+
+
+class _Overlay:
+    """A tree with some files put over it, and without our own drop-ins beneath."""
+
+    def __init__(self, tree: Tree, files: Mapping[str, bytes]) -> None:
+        self._tree = tree
+        self._files = files
+        self._folders = {path.rpartition("/")[0] for path in files}
+
+    def kind(self, path: str) -> Kind:
+        if path in self._files:
+            return Kind.FILE
+        return Kind.DIRECTORY if path in self._folders else self._tree.kind(path)
+
+    def link(self, path: str) -> str:
+        return self._tree.link(path)
+
+    def names(self, path: str) -> list[str]:
+        below = self._tree.names(path) if self._tree.kind(path) is Kind.DIRECTORY else []
+        added = [name.rpartition("/")[2] for name in self._files if name.rpartition("/")[0] == path]
+        return sorted({*(name for name in below if name != DROP_IN), *added}, key=str.encode)
+
+    def data(self, path: str) -> bytes:
+        return self._files[path] if path in self._files else self._tree.data(path)
+
+    def mode(self, path: str) -> int | None:
+        return self._tree.mode(path)
