@@ -25,9 +25,6 @@ PROGRAM = "kata-audit"
 COMPLETE_VARIABLE = "_KATA_AUDIT_COMPLETE"
 INTERRUPTED, OUTSIDE, DEFECT = 130, 5, 70
 
-# Arrow's allocator gives memory back at once, not after a while: a long ingest stays flat. It reads this when it is loaded.
-os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
-
 
 class Listed(NamedTuple):
     """One line of the help: where the command is, and what it does, so that the help imports no command."""
@@ -111,9 +108,9 @@ class Keyboard:
         raise KeyboardInterrupt
 
 
-_PURGE_DELAY = "MIMALLOC_PURGE_DELAY"
-"""Arrow's allocator reads it when Arrow is loaded. 0: what is freed goes back to the system at once. Else a collector would
-hold half as much again as it uses, for nothing but the next cut's speed."""
+_MEMORY_POOL = "ARROW_DEFAULT_MEMORY_POOL"
+"""Arrow reads it when it is loaded. Its own allocators keep what one large cut needed, or take long to give it back; the C
+library's gives it back when it is told to, after each cut."""
 
 
 def main() -> None:
@@ -122,7 +119,7 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if instruction := os.environ.get(COMPLETE_VARIABLE):
         sys.exit(shell_complete(cli, {}, PROGRAM, COMPLETE_VARIABLE, instruction))
-    os.environ.setdefault(_PURGE_DELAY, "0")
+    os.environ.setdefault(_MEMORY_POOL, "system")
     keyboard = Keyboard()
     keyboard.listen()
     sys.exit(run(sys.argv[1:], keyboard))
