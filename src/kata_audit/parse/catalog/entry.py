@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from kata_audit.errors import CatalogError, Problem
+from kata_audit.parse.catalog.facts import check_source
 from kata_audit.parse.catalog.template import Template, parse_template
 from kata_audit.schema.event import Action, Outcome
 from kata_audit.schema.record import Component, RetentionClass
@@ -31,7 +32,7 @@ class Condition(NamedTuple):
     """What an attribute or a hole must be for an entry to hold.
 
     Args:
-        attribute: An attribute of the record, or `hole:<name>` of the template, or `column:<name>` of the record.
+        attribute: What is looked at: a source, as of a fact.
         test: contains, starts, equals, present or absent; same or differs, from another attribute.
         texts: Any of these fits; empty for present and absent; the other attribute's name for same and differs.
     """
@@ -150,6 +151,8 @@ def _entry(stated: Mapping[str, Any], mistake: Callable[[str], object]) -> Entry
             mistake(f"`{key}` is missing")
     if not texts:
         mistake("`template` is missing")
+    for source in stated.get("facts", {}).values():
+        _check(source, mistake)
     action = _word(Action, stated["action"], mistake) if "action" in stated else None
     outcome = _word(Outcome, stated["outcome"], mistake) if "outcome" in stated else None
     when = tuple(condition for one in stated.get("when", []) if (condition := _condition(one, mistake)) is not None)
@@ -191,11 +194,18 @@ def _word(kind: Any, text: Any, mistake: Callable[[str], object]) -> Any:
         return None
 
 
+def _check(source: Any, mistake: Callable[[str], object]) -> None:
+    wrong = check_source(str(source))
+    if wrong is not None:
+        mistake(f"`{source}`: {wrong}")
+
+
 def _condition(stated: Mapping[str, Any], mistake: Callable[[str], object]) -> Condition | None:
     tests = stated.keys() - {"attribute"}
     if len(tests) != 1 or not tests <= _CONDITIONS or "attribute" not in stated:
         mistake("a condition names an `attribute` and one test")
         return None
+    _check(stated["attribute"], mistake)
     test = next(iter(tests))
     value = stated[test]
     texts = () if test in {"present", "absent"} else tuple(value) if isinstance(value, list) else (str(value),)

@@ -62,12 +62,32 @@ def _before(text: str, mark: str) -> str | None:
     return text.partition(mark)[0].strip() or None
 
 
-_POLICY: Final = re.compile(r"(?<![\w./-])([A-Z][A-Za-z]{2,63}Request) is blocked by policy: ")
+_WRAPPED: Final = re.compile(
+    r"(?:rpc error: code = [A-Za-z]{1,32} desc = "
+    r"|error executing command in container: "
+    r'|failed to [a-z ]{1,40}(?:"[0-9a-f]{64}")?: '
+    r"|cannot enter container [0-9a-f]{64}, with err )++"
+)
+_REFUSED: Final = re.compile(r"[\\\"]{1,64}([A-Z][A-Za-z]{2,63}Request) is blocked by policy\b")
+_STATUS: Final = "rpc status: Status { code: "
+_STATUS_DENIED: Final = f"{_STATUS}PERMISSION_DENIED, message: "
 
 
 def _policy_endpoint(text: str, _: str) -> str | None:
-    """Give the request that the guest's policy refused; argv that only spells such a text stands elsewhere."""
-    found = _POLICY.search(text)
+    """Give the request that the guest's policy refused.
+
+    Only where the shims and containerd put the answer of the agent, under its code: the name of a program, which stands
+    behind other words of the agent, may spell the same.
+    """
+    wrapped = _WRAPPED.match(text)
+    if wrapped is not None and "code = PermissionDenied desc" in wrapped[0]:
+        found = _REFUSED.match(text, wrapped.end())
+        if found is not None:
+            return found[1]
+    at = text.find(_STATUS)
+    if at < 0 or not text.startswith(_STATUS_DENIED, at):
+        return None
+    found = _REFUSED.match(text, at + len(_STATUS_DENIED))
     return found[1] if found else None
 
 
@@ -122,9 +142,12 @@ def take(source: str, look_up: Callable[[str], str | None]) -> str | None:
     Returns:
         The fact; None where there is none, or where it is too long.
     """
+    found = seek(source, look_up)
+    return found if found and len(found) <= _MAX_FACT else None
+
+
+def seek(source: str, look_up: Callable[[str], str | None]) -> str | None:
+    """Give what stands at a source, however long."""
     name, kind, argument = _parsed(source)
     value = look_up(name)
-    if value is None:
-        return None
-    found = _FORMS[kind](value, argument) if kind else value
-    return found if found and len(found) <= _MAX_FACT else None
+    return _FORMS[kind](value, argument) if kind and value is not None else value

@@ -6,18 +6,29 @@ has. It runs on every record, so nothing is tried that a look at the first chara
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from kata_audit.parse.catalog.entry import Entry
-from kata_audit.parse.catalog.facts import take
+from kata_audit.parse.catalog.facts import seek, take
 from kata_audit.parse.catalog.template import Template
 from kata_audit.parse.draft import Draft
 from kata_audit.schema.event import UNKNOWN_ACTOR, ActorSource, Confidence, Outcome
+from kata_audit.schema.record import Component
+from kata_audit.schema.source import Origin
 
 _BUCKET: Final = 4
 """Characters of a template's literal beginning that choose its bucket."""
 
 _NO_HOLES: Final[dict[str, str]] = {}
+_PROGRAMS: Final[Mapping[str, tuple[Component, ...]]] = MappingProxyType(
+    {
+        "logrus": (Component.CONTAINERD, Component.RUNTIME_GO, Component.CRIO),
+        "logrus-json": (Component.CONTAINERD, Component.CRIO),
+        "klog": (Component.KUBELET, Component.CONTAINERD, Component.CRIO),
+    }
+)
+"""Who writes a dialect in files that name no program, likeliest first."""
 _Found = tuple[Entry, dict[str, str]]
 
 
@@ -33,7 +44,8 @@ class Catalog:
     """The entries, ready to match.
 
     Args:
-        entries: As `load_entries` gives them; of several that fit a message the first counts.
+        entries: As `load_entries` gives them. Of several that fit a message the one with most literal text counts, then the
+            first.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -46,7 +58,8 @@ class Catalog:
                     _file(held, template, entry)
         for held in self._components.values():
             for bucket in held.buckets.values():
-                bucket.sort(key=lambda one: -len(one[0].prefix))
+                bucket.sort(key=lambda one: -one[0].weight)
+            held.open.sort(key=lambda one: -one[0].weight)
 
     def find(self, component: str, body: str, look_up: Callable[[str], str | None]) -> _Found | None:
         """Find the entry of a message.
@@ -75,6 +88,25 @@ class Catalog:
                     return entry, holes
         return None
 
+    def find_unstated(
+        self, dialect: str, body: str, look_up: Callable[[str], str | None]
+    ) -> tuple[_Found | None, Component | None]:
+        """Find the entry of a message of the host whose program nothing tells, as in a log file of containerd.
+
+        Args:
+            dialect: The path of the dialects that read it; the last decides which programs it may be of.
+            body: The message.
+            look_up: As for `find`.
+
+        Returns:
+            The entry, and the program where only one knows such a message.
+        """
+        programs = _PROGRAMS.get(dialect.rpartition("/")[2], ())
+        found = [(program, one) for program in programs if (one := self.find(program, body, look_up)) is not None]
+        if not found:
+            return None, None
+        return found[0][1], found[0][0] if len(found) == 1 else None
+
 
 def _file(held: _Component, template: Template, entry: Entry) -> None:
     if not template.holes:
@@ -86,7 +118,10 @@ def _file(held: _Component, template: Template, entry: Entry) -> None:
 
 
 def _holds(entry: Entry, holes: Mapping[str, str], look_up: Callable[[str], str | None]) -> bool:
-    return all(condition.holds(lambda name: holes.get(name) or look_up(name)) for condition in entry.when)
+    def known(name: str) -> str | None:
+        return holes.get(name) or look_up(name)
+
+    return all(condition.holds(lambda source: seek(source, known)) for condition in entry.when)
 
 
 def name(draft: Draft, catalog: Catalog) -> None:
@@ -94,19 +129,23 @@ def name(draft: Draft, catalog: Catalog) -> None:
 
     Columns that a dialect has filled stay: a record that carries its own event is named by its dialect.
     """
-    components, bodies = draft.columns.get("component"), draft.columns.get("body")
-    if components is None:
-        return
+    components, bodies = draft.column("component"), draft.columns.get("body")
     events = draft.column("event_name")
     classes = draft.column("stated_class")
     record = _Record(draft)
     find = catalog.find
+    origins = draft.column("origin")
     texts = bodies if bodies is not None else [None] * draft.count
     for row, (component, body) in enumerate(zip(components, texts, strict=True)):
-        if component is None or events[row] is not None:
+        if events[row] is not None:
             continue
         record.row = row
-        found = find(component, body or "", record.look_up)
+        if component is not None:
+            found = find(component, body or "", record.look_up)
+        elif origins[row] != Origin.GUEST:
+            found, components[row] = catalog.find_unstated(draft.path[row], body or "", record.look_up)
+        else:
+            continue
         if found is None:
             continue
         entry, holes = found

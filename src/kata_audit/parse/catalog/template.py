@@ -44,6 +44,7 @@ class Template(NamedTuple):
         prefix: The literal text before the first hole.
         inner: The longest literal text behind the first hole; a message without it is another one.
         holes: Names of the holes, with their kinds.
+        weight: Characters of literal text: of templates that fit one message the heaviest says most of it.
         tail: The hole that takes whatever follows; None where the message ends with the template.
         expression: Matches all before the tail; None where that is literal text alone.
     """
@@ -52,6 +53,7 @@ class Template(NamedTuple):
     prefix: str
     inner: str
     holes: Mapping[str, str]
+    weight: int
     tail: str | None
     expression: re.Pattern[str] | None
 
@@ -105,7 +107,8 @@ def parse_template(text: str) -> Template:
     last = next(reversed(holes), None)
     tail = last if last is not None and holes[last] == "rest" and not literals[-1] else None
     inner = max(literals[1:], key=len, default="")
-    return Template(text, literals[0], inner, holes, tail, _expression(literals, holes, tail))
+    weight = sum(map(len, literals))
+    return Template(text, literals[0], inner, holes, weight, tail, _expression(literals, holes, tail))
 
 
 def _expression(literals: list[str], holes: Mapping[str, str], tail: str | None) -> re.Pattern[str] | None:
