@@ -55,8 +55,8 @@ ABOUT = About(
     versions="containerd 1.5 to 2.4, CRI-O 1.20 on; not seen in a capture: written from logrus's source.",
     examples=(
         (
-            '{"level":"info",'
-            '"msg":"StartContainer for \\"4f6a0c2b9d1e4b7f8a3c5e6d7f8091124f6a0c2b9d1e4b7f8a3c5e6d7f809112\\" returns successfully",'
+            '{"level":"info","msg":"StartContainer for'
+            ' \\"4f6a0c2b9d1e4b7f8a3c5e6d7f8091124f6a0c2b9d1e4b7f8a3c5e6d7f809112\\" returns successfully",'
             '"time":"2026-11-23T06:11:31.587296252Z"}'
         ),
     ),

@@ -1,26 +1,34 @@
 """runtime-rs as text: what is left of its journal records where only the message was kept, as in syslog files.
 
 The message is there, its fields are not: neither level nor sandbox, and not whether the guest's agent wrote it. A console
-line stands in `vm console: "…"`, and is the guest's. Read where the position names it: no text shows that it is one.
+line stands in `vm console: "…"`, and is the guest's; lines of QEMU and virtiofsd stand behind words of the shim's. Read
+where the position names it: no text shows that it is one.
 
 Source: Kata `src/runtime-rs`, captures of 4.1.0 printed with `journalctl -o short-iso`.
 """
 
 from collections.abc import Sequence
+from typing import Any, Final
 
-from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan
-from kata_audit.parse.texts import unquote_rust
+from kata_audit.parse.dialects.base import About, Dialect, Scan, inner_of
+from kata_audit.parse.relays import Relay, of_rs
 from kata_audit.schema.record import Component
 
-_CONSOLE = 'vm console: "'
+_RELAYING: Final = ("hypervisor", "resource")
+"""Subsystems whose messages relay other programs' lines."""
 
 
 def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     """Read messages; see `Dialect`."""
-    rows = [row for row, text in enumerate(texts) if text.startswith(_CONSOLE) and text.endswith('"')]
-    inner = Inner(rows, [unquote_rust(texts[row][len(_CONSOLE) : -1]) for row in rows], [True] * len(rows)) if rows else None
+    relays = [(row, relay) for row, text in enumerate(texts) if (relay := _relay(text)) is not None]
     components = [None if is_guest else Component.RUNTIME_RS for is_guest in guest]
-    return Scan({"body": list(texts), "component": components}, [{} for _ in texts], [], inner)
+    columns: dict[str, list[Any]] = {"body": list(texts), "component": components}
+    return Scan(columns, [{} for _ in texts], [], inner_of(relays))
+
+
+def _relay(text: str) -> Relay | None:
+    """Find what a message relays, by its words alone: the subsystem is one of the fields that are lost."""
+    return next((relay for subsystem in _RELAYING if (relay := of_rs(subsystem, None, text)) is not None), None)
 
 
 ABOUT = About(

@@ -15,6 +15,16 @@ def test_a_message_is_the_shims_and_its_console_line_the_guests() -> None:
     assert (read.inner.rows, read.inner.texts, read.inner.guest) == ([1], ['a "b"'], [True])
 
 
+def test_lines_of_its_hypervisor_and_its_helpers_are_theirs() -> None:
+    """The shim's words in front name the dialect; what is cut stays the shim's message."""
+    virtiofsd = "source: virtiofsd [2026-11-23T06:12:36Z WARN  virtiofsd] Use of deprecated option format '-o'"
+    read = DIALECT.scan(['qemu stderr: "qemu-system-x86_64: x"', virtiofsd, 'qemu stderr: "cut'], [False] * 3)
+
+    assert read.inner is not None
+    assert (read.inner.rows, read.inner.dialects, read.inner.guest) == ([0, 1], ["qemu", "virtiofsd"], [False, False])
+    assert read.inner.texts[0] == "qemu-system-x86_64: x"
+
+
 def test_a_guests_text_is_not_the_shims() -> None:
     """At a guest's position nobody is named."""
     assert DIALECT.scan(["start to run"], [True]).columns["component"] == [None]
