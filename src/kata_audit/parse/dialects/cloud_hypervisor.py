@@ -101,7 +101,7 @@ def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
 ABOUT = About(
     producer="Cloud Hypervisor: on the guest's console under the Go shim, relayed with `STREAM=stderr` by runtime-rs, or in"
     " a file of its own.",
-    versions="Cloud Hypervisor 0.x to v53; captures of v53, and through Kata 4.1.0.",
+    versions="Captures of v53, and of one line through Kata 4.1.0; public logs of 2025 in the older spelling of times.",
     examples=(
         "cloud-hypervisor:   1.999657s: <vmm> INFO:vmm/src/lib.rs:2369 -- Booting VM\r",
         (

@@ -4,7 +4,7 @@ Of the head the level, and file and line, are settings, and the thread is missin
 is read as UTC, marked so, and counts only where nothing around the line tells the time. Metrics are one JSON object a line,
 with milliseconds of UTC.
 
-Source: Firecracker `src/vmm/src/logger` (logging.rs, metrics.rs); public logs of 1.3 to 1.14.
+Source: Firecracker `src/vmm/src/logger` (logging.rs, metrics.rs); public logs, of 1.3 and 1.11 among others.
 """
 
 import re
@@ -101,7 +101,8 @@ def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
 ABOUT = About(
     producer="Firecracker and its jailer: relayed by the Go shim (`read firecracker fifo`, at debug) and by runtime-rs"
     " (`fc stderr:`), or in a file of their own.",
-    versions="Firecracker 0.12 to 1.14. Not seen in a capture: from its source and from public logs.",
+    versions="Firecracker 1.3, 1.11 and others of unknown version in public logs; old heads without a thread from"
+    " documentation. Not seen in a capture.",
     examples=(
         (
             "2026-01-01T10:00:00.123456789 [anonymous-instance:fc_api:INFO:src/firecracker/src/api_server/mod.rs:74] The API"

@@ -68,7 +68,7 @@ def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
 ABOUT = About(
     producer="QEMU on standard error: relayed by the Go shim (`subsystem=qemu qemuPid=`) and by runtime-rs (`qemu stderr:`),"
     " or in a file of its own.",
-    versions="QEMU 4 to 10; captures of 7.2.22.",
+    versions="Captures of 7.2.22; other versions from the source.",
     examples=(
         (
             "qemu-system-x86_64: -device vhost-vsock-pci,guest-cid=4126: vhost-vsock: failed to open vhost device:"

@@ -82,7 +82,7 @@ def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
 
 ABOUT = About(
     producer="QEMU on its control socket, where something wrote it down.",
-    versions="QEMU 2.12 to 10; captures of 7.2.22.",
+    versions="Captures of 7.2.22; other versions from the specification.",
     examples=(
         (
             '{"timestamp": {"seconds": 1795414930, "microseconds": 944161}, "event": "GUEST_PANICKED", "data": {"action":'

@@ -60,7 +60,7 @@ def scan(texts: Sequence[str], _guest: Sequence[bool]) -> Scan:
 ABOUT = About(
     producer="virtiofsd: in the journal under its own identifier (Go shim), relayed by runtime-rs (`source: virtiofsd`) and"
     " by old Go shims, or in a file of its own.",
-    versions="virtiofsd 1.x in Rust, and the one in C of QEMU 5 to 7; captures of both.",
+    versions="Captures of the one in Rust and of the one in C; text under `--syslog` not seen in a capture.",
     examples=(
         (
             "[2026-11-23T06:17:31Z WARN  virtiofsd::limits] Failure when trying to set the limit to 1000000, the hard limit"
