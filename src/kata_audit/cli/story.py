@@ -11,8 +11,9 @@ from typing import NamedTuple
 from kata_audit.cli.terminal import fit, pad, paint, show, width_of
 from kata_audit.cli.times import rfc3339, span
 from kata_audit.pipeline.clocks import Jump, Skew
-from kata_audit.pipeline.moments import OBSERVED, Moment
+from kata_audit.pipeline.moments import OBSERVED, Act, Moment
 from kata_audit.pipeline.timeline import Silence, Summary, Told
+from kata_audit.schema.event import Confidence, Outcome
 from kata_audit.schema.severity import DEBUG, ERROR, INFO, TEXT_OF, WARN
 from kata_audit.schema.source import Origin
 
@@ -43,6 +44,10 @@ _TRACE = "\n\nStack backtrace:"
 """Where an error of Rust's anyhow ends and its stack begins; the record itself has all of it."""
 _TIMES = "\u00d7"
 _UNSURE = "≈"
+_BAD = frozenset({Outcome.FAILURE, Outcome.DENIED})
+_LEAST_WORDS = 12
+"""Columns that are worth beginning what a record says, behind what was done."""
+_SURE = frozenset({Confidence.STATED, Confidence.CERTAIN})
 _UNORDERED = "of some records only a guest tells the time: ± is how far off it may be, ≈ that the order may be another"
 
 
@@ -158,13 +163,36 @@ def _text(moment: Moment, room: int) -> str:
     if moment.container_id and moment.container_id != moment.sandbox_id:
         said += f" [{moment.container or moment.container_id[:_ID_CHARACTERS]}]"
     how = " ".join(f"{name}={value.partition(_TRACE)[0].rstrip()}" for name, value in moment.details)
-    said, how = (_GRPC.sub(r"\1: ", _LONG_ID.sub("\\1…", text)) for text in (said, how))
-    if not how or not room or width_of(show(said)) + 1 + width_of(show(how)) <= room:
-        return fit(f"{said} {how}" if how else said, room)
+    act, who = _act(moment.act, moment) if moment.act is not None else ("", "")
+    act, who, said, how = (_GRPC.sub(r"\1: ", _LONG_ID.sub("\\1…", text)) for text in (act, who, said, how))
+    whole = f"{f'{act}{who} · ' if act else ''}{said}{f' {how}' if how else ''}"
+    if not room or width_of(show(whole)) <= room:
+        return fit(whole, room)
+    if not act:
+        return _cut(said, how, room) if how else fit(said, room)
+    least = min(room // 3, width_of(show(act)))
+    act = fit(act, max(room - width_of(show(who)), least))
+    if room - width_of(act + show(who)) < _LEAST_WORDS:
+        return fit(act + who, room)
+    is_bad = moment.act is not None and moment.act.outcome in _BAD
+    return fit(f"{act}{who} · {how if is_bad and how else said}", room)
+
+
+def _cut(said: str, how: str, room: int) -> str:
+    """Cut both what a record says and how it went: of the first the end, of the second the beginning."""
     first = fit(said, max(room * 2 // 5, room - width_of(show(how)) - 1))
     left = room - width_of(first) - 1
     name, _, value = show(how).partition("=")
     return f"{first} {name}=…{_end_of(value, max(left - width_of(name) - 2, 1))}"
+
+
+def _act(act: Act, moment: Moment) -> tuple[str, str]:
+    """Say what was done to what, and by whom and how it went: `exec ["cat","/etc/shadow"]` and ` by alice: denied`."""
+    whole = {moment.sandbox_id: "", moment.container_id: moment.container or act.object}
+    said, who = f"{act.action} {whole.get(act.object, act.object)}".rstrip(), ""
+    if act.actor is not None:
+        who = f" by {act.actor}" + ("" if act.confidence in _SURE else "?")
+    return said, who if act.outcome == Outcome.UNKNOWN else f"{who}: {act.outcome}"
 
 
 def _end_of(text: str, width: int) -> str:
@@ -178,7 +206,9 @@ def _end_of(text: str, width: int) -> str:
 def _tail(moment: Moment) -> str:
     """Say how well the time is known, and how often: copies with a times sign, equal records behind with a plus."""
     known = "" if moment.band_ns == 0 else f" {_band(moment)}"
-    copies = f" {_TIMES}{moment.copies // (1 + moment.repeats)}" if moment.copies > 1 + moment.repeats else ""
+    once = moment.steps * (1 + moment.repeats)
+    copies = f" {_TIMES}{moment.copies // once}" if moment.copies > once else ""
+    copies += f" {moment.steps} steps" if moment.steps > 1 else ""
     if not moment.repeats:
         return known + copies
     length = moment.last_ns - moment.timestamp_ns

@@ -55,27 +55,43 @@ def command(
 ) -> None:
     """Tell the story of one pod or sandbox.
 
-    NAME is NAMESPACE/POD, a pod, or the id of a sandbox or container, or its first characters. Records stand in the order of
-    the host's clock. What a guest wrote is a claim, and is marked by `»`. Copies of one record are one line, and equal
-    records in a row too, with their number at the end; silences and lost records are lines of their own, and so is the
-    moment at which a guest's clock was set. A record whose only time is a guest's ends in how far off it may be, as in
-    `±4 ms`; `≈` marks all that may have happened in another order.
+    NAME is NAMESPACE/POD, a pod, or the id of a sandbox or container, or its first characters; a pod's story has what was
+    asked of the API server about it too. Records stand in the order of the host's clock. What a guest wrote is a claim, and
+    is marked by `»`. Copies of one record are one line, and so are records that tell of one event, and equal records in a
+    row, with their number at the end; silences, lost records and the moment at which a guest's clock was set are lines of
+    their own. A record whose only time is a guest's ends in how far off it may be, as in `±4 ms`; `≈` marks all that may
+    have happened in another order.
     """
-    from kata_audit.predicate.tree import OneOf, all_of
+    from kata_audit.predicate.tree import all_of
     from kata_audit.schema.record import RECORD_SCHEMA
     from kata_audit.wiring import reading
 
     scope = scope_of(namespaces)
     least = 0 if debug_lines else 4 * _LEVELS.index(severity) + 1
     with reading(store) as reader:
-        sandboxes = frozenset(reader.resolve(scope, name).sandboxes)
-        where = all_of(OneOf("sandbox_id", sandboxes), between(since, until))
+        where = all_of(_records_of(reader, scope, name), between(since, until))
         if form != "text":
             wanted = columns or tuple(RECORD_SCHEMA.names)
             write_rows(reader.scan(scope, all_of(where, _at_least(least)), wanted), form, wanted)
             return
     look = Look(terminal_width() if width is None else width, is_coloured(sys.stdout))
     _draw(store, _Asked(name, scope, where, least, int(silence * 1e9)), look, follow=follow)
+
+
+def _records_of(reader: "Reader", scope: "Scope", name: str) -> "Predicate":
+    """Ask for the records of what a name means: of its sandboxes, and what was asked of the API server about a pod."""
+    from kata_audit.predicate.tree import Compare, OneOf, Op, Present, all_of, any_of
+    from kata_audit.schema.record import Component
+
+    found = reader.resolve(scope, name)
+    inside = OneOf("sandbox_id", frozenset(found.sandboxes))
+    if found.how != "pod":
+        return inside
+    named = all_of(inside, Present("k8s_namespace"))
+    namespaces = [rows.column(0)[0].as_py() for rows in reader.scan(scope, named, ["k8s_namespace"], limit=1)]
+    namespace, _, pod = name.rpartition("/")
+    parts = {"component": str(Component.KUBE_APISERVER), "k8s_namespace": namespace or namespaces[0], "k8s_pod": pod}
+    return any_of(inside, all_of(*(Compare(field, Op.EQ, value) for field, value in parts.items())))
 
 
 def _at_least(least: int) -> "Predicate":

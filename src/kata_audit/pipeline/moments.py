@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from kata_audit.parse.losses import count_lost, is_workload
 from kata_audit.pipeline.clocks import Clocks, Place
+from kata_audit.schema.event import UNKNOWN_ACTOR, Action, Confidence, Outcome
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Origin
 
@@ -20,6 +21,13 @@ COLUMNS = (
     "component",
     "attributes",
     "copy_key",
+    "fold_key",
+    "action",
+    "object",
+    "outcome",
+    "actor",
+    "actor_source",
+    "actor_confidence",
     "sandbox_id",
     "container_id",
     "k8s_namespace",
@@ -31,16 +39,28 @@ COLUMNS = (
 """What a story needs of a record."""
 _DETAILS = ("error", "err", "reason", "exit-code", "exit_code", "signal", "count")
 """Attributes that say how it went: without them an error's body often says nothing."""
+_COMMAND = "process.command_args"
+"""What an exec runs, where a record tells: it says more than in which pod."""
 GUEST, OBSERVED = "guest", "observed"
 """Words of `timestamp_basis` for times that no host record carried."""
+
+
+class Act(NamedTuple):
+    """What an audit event tells: what was done, to what, how it went, and who asked, with how sure that is."""
+
+    action: str
+    object: str
+    outcome: str
+    actor: str | None
+    confidence: str
 
 
 class Moment(NamedTuple):
     """One line of the story: a record, its copies, and the equal ones right behind it.
 
-    `copies` counts the times that the same record was received more than once; `repeats` the further equal records folded
-    into this one, of which `last_ns` is the newest. `lost` is None unless the record says that records were lost: then
-    their number, or 0 where it does not say how many.
+    `copies` counts how often its records were received; `steps` the records that tell of its one event, of which this one
+    says most; `repeats` the further equal ones folded into it, of which `last_ns` is the newest. `lost` is None unless the
+    record says that records were lost: then their number, or 0 where it does not say how many.
 
     `timestamp_ns` is on the host's clock, within `band_ns` before and behind: 0 where a host record carried it, None where
     nothing tells how far off it is. `is_unordered`: what stands next to it may have happened before it or after it.
@@ -58,7 +78,10 @@ class Moment(NamedTuple):
     container_id: str | None
     container: str | None
     copy_key: int | None
+    fold_key: tuple[str, ...] | None
+    act: Act | None
     copies: int
+    steps: int
     repeats: int
     last_ns: int
     lost: int | None
@@ -98,7 +121,10 @@ def read_moments(rows: RecordRows, clocks: Clocks) -> Iterator[tuple[Moment, Map
                 container_id=row["container_id"],
                 container=row["k8s_container"],
                 copy_key=row["copy_key"],
+                fold_key=_fold_key(row),
+                act=_act(row),
                 copies=1,
+                steps=1,
                 repeats=0,
                 last_ns=place.timestamp_ns,
                 lost=_lost(row),
@@ -109,6 +135,23 @@ def read_moments(rows: RecordRows, clocks: Clocks) -> Iterator[tuple[Moment, Map
             ),
             row,
         )
+
+
+def _act(row: Mapping[str, Any]) -> Act | None:
+    if row["action"] is None:
+        return None
+    actor = None if row["actor"] in {None, UNKNOWN_ACTOR} else row["actor"]
+    outcome = row["outcome"] or str(Outcome.UNKNOWN)
+    asked = dict(row["attributes"] or ()).get(_COMMAND) if row["action"] == Action.EXEC else None
+    return Act(row["action"], asked or row["object"] or "", outcome, actor, row["actor_confidence"] or str(Confidence.NONE))
+
+
+def _fold_key(row: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Name the event that a record tells of, within its sandbox or pod; what a guest claims is another one."""
+    if row["fold_key"] is None:
+        return None
+    whose = row["sandbox_id"] or f"{row['k8s_namespace']}/{row['k8s_pod']}"
+    return "guest" if row["origin"] != Origin.HOST else "host", whose, str(row["fold_key"])
 
 
 def _place(row: Mapping[str, Any], clocks: Clocks) -> Place:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kata_audit.pipeline.clocks import Clocks, Jump
+from kata_audit.pipeline.folding import WINDOW, Key, copy_keys, fold
 from kata_audit.pipeline.moments import GUEST, OBSERVED, Moment, read_moments
 from kata_audit.pipeline.ordering import in_host_order, mark_unordered
 from kata_audit.predicate.tree import Compare, Not, Op, Predicate, Present, all_of
@@ -20,12 +21,6 @@ SILENCE_NS = 30_000_000_000
 """Longest time without a record that is not worth a word: a running sandbox that logs at info is often quiet that long."""
 HOST = "host"
 """The clock of every record whose time the host wrote, in the journal too."""
-_WINDOW = 512
-"""Moments kept open for copies: both copies of a record carry one time, and this many records of one time are rare."""
-
-
-_Key = tuple[Any, ...]
-"""What copies of one record have in common."""
 
 
 class Silence(NamedTuple):
@@ -59,14 +54,14 @@ class Summary:
     guest_timed: Counter[str | None] = field(default_factory=Counter)
     """Records whose only time is a guest's, by sandbox."""
     _times: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _seen: OrderedDict[_Key, None] = field(default_factory=OrderedDict)
+    _seen: OrderedDict[Key, None] = field(default_factory=OrderedDict)
 
     def add(self, rows: RecordRows) -> None:
         """Count a batch of records; it holds the columns `COLUMNS`."""
         for moment, row in read_moments(rows, Clocks()):
             self._add_time(moment.basis, row["timestamp"])
             self._read_clock(row)
-            if self._is_copy(_keys(moment)):
+            if self._is_copy(copy_keys(moment)):
                 self.copies += 1
                 continue
             self.records += 1
@@ -86,11 +81,11 @@ class Summary:
         first, last = self._times.get(clock, (ns, ns))
         self._times[clock] = min(first, ns), max(last, ns)
 
-    def _is_copy(self, keys: list[_Key]) -> bool:
+    def _is_copy(self, keys: list[Key]) -> bool:
         """Say whether a record was seen a short while ago."""
         is_copy = any(key in self._seen for key in keys)
         self._seen.update(dict.fromkeys(keys))
-        while len(self._seen) > 2 * _WINDOW:
+        while len(self._seen) > 2 * WINDOW:
             self._seen.popitem(last=False)
         return is_copy
 
@@ -141,11 +136,11 @@ def tell(
 
     Yields:
         Moments in order, with silences between them, and the times at which a guest's clock was set. Copies of a record
-        within a sandbox are folded, and so are equal records that follow one another.
+        within a sandbox are folded, records of one event too, and equal records that follow one another.
     """
     streams = ((moment for rows in answer for moment, _ in read_moments(rows, clocks)) for answer in answers)
     told: Moment | None = None
-    for one in _with_breaks(mark_unordered(_without_copies(in_host_order(streams))), clocks, silence_ns):
+    for one in _with_breaks(mark_unordered(fold(in_host_order(streams))), clocks, silence_ns):
         if isinstance(one, Moment) and keep is not None and not keep(one):
             continue
         if isinstance(one, Moment) and told is not None and _is_repeat(told, one):
@@ -176,7 +171,7 @@ def _with_breaks(moments: Iterable[Moment], clocks: Clocks, silence_ns: int) -> 
 
 def _is_repeat(told: Moment, moment: Moment) -> bool:
     """Whether a moment says the same again."""
-    same = ("origin", "component", "severity", "body", "details", "sandbox_id", "container_id", "basis")
+    same = ("origin", "component", "severity", "body", "details", "sandbox_id", "container_id", "basis", "act")
     return all(getattr(told, name) == getattr(moment, name) for name in same)
 
 
@@ -189,43 +184,3 @@ def _folded(told: Moment, moment: Moment) -> Moment:
         lost=lost,
         is_unordered=told.is_unordered or moment.is_unordered,
     )
-
-
-def _keys(moment: Moment) -> list[_Key]:
-    """Give what copies of a record have in common: what its writer's copies have, and what a guest's time tells of it.
-
-    A guest's record that both a relay and the guest's own file brought has one time of the guest and one text.
-    """
-    keys: list[_Key] = [] if moment.copy_key is None else [(moment.sandbox_id, moment.copy_key)]
-    if moment.guest_ns is not None and moment.is_claim:
-        keys.append((moment.sandbox_id, moment.guest_ns, moment.body))
-    return keys
-
-
-def _without_copies(moments: Iterable[Moment]) -> Iterator[Moment]:
-    """Fold copies of one record of one sandbox into the first of them with a time of the host's, within a window."""
-    window: OrderedDict[int, Moment] = OrderedDict()
-    first: dict[_Key, int] = {}
-    for moment in moments:
-        keys = _keys(moment)
-        seq = next((first[key] for key in keys if key in first), moment.seq)
-        if seq not in window:
-            window[seq] = moment
-        elif window[seq].band_ns == 0 or moment.band_ns != 0:
-            window[seq] = window[seq]._replace(copies=window[seq].copies + 1)
-        else:
-            window[seq] = moment._replace(copies=window.pop(seq).copies + 1)
-        first.update(dict.fromkeys(keys, seq))
-        if len(window) > _WINDOW:
-            yield _dropped(window, first)
-    while window:
-        yield _dropped(window, first)
-
-
-def _dropped(window: OrderedDict[int, Moment], first: dict[_Key, int]) -> Moment:
-    """Take the oldest moment out of the window, and what names it."""
-    seq, moment = window.popitem(last=False)
-    for key in _keys(moment):
-        if first.get(key) == seq:
-            del first[key]
-    return moment

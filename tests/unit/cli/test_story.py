@@ -85,6 +85,45 @@ def test_a_story_says_how_well_it_knows_its_times() -> None:
     assert "Clock    of some records only a guest tells the time" in text
 
 
+EXEC: dict[str, object] = {
+    "component": "kube-apiserver",
+    "action": "exec",
+    "object": "pods/exec shop/web-1",
+    "attributes": [("process.command_args", '["cat","/etc/shadow"]'), ("reason", "no such role")],
+    "actor": "alice",
+    "actor_confidence": "stated",
+    "outcome": "denied",
+    "body": "get /api/v1/namespaces/shop/pods/web-1/exec?command=cat&command=%2Fetc%2Fshadow -> 403",
+}
+
+
+def test_an_audit_event_says_who_did_what_and_how_it_went() -> None:
+    """In 80 columns too: of what does not fit the text behind it is cut first, then the object, never who and how."""
+    guess = {**EXEC, "actor_confidence": "likely", "outcome": "unknown"}
+
+    assert 'exec ["cat","/etc/shadow"] by alice: denied · get /api/v1' in draw(EXEC, width=0)[-1]
+    assert draw(EXEC, width=80)[-1].endswith(' exec ["cat","/etc/shadow… by alice: denied')
+    assert draw(EXEC, width=100)[-1].endswith('exec ["cat","/etc/shadow"] by alice: denied · reason=no such…')
+    assert draw(EXEC, width=60)[-1].endswith('│ api       exec ["cat","/… by alice: denied')
+    assert draw(guess, width=0)[-1].partition(" · ")[0].endswith('exec ["cat","/etc/shadow"] by alice?')
+
+
+def test_an_object_that_is_the_sandbox_or_a_named_container_is_not_spelt() -> None:
+    """Whose story it is stands above it, and a container has a name."""
+    container = {"container_id": "c" * 64, "k8s_container": "web", "action": "start", "object": "c" * 64, "body": "b"}
+    lines = draw({"action": "stop", "object": SANDBOX, "body": "b"}, {**container, "outcome": "success"})
+
+    assert lines[-2].endswith("stop · b")
+    assert lines[-1].endswith("start web: success · b [web]")
+
+
+def test_stages_of_an_event_are_counted() -> None:
+    """One line with the number of its records, and how often each was received."""
+    stages = [{"fold_key": 1, "copy_key": at // 2, "body": f"stage {at // 2}", "at": at / 1000} for at in range(6)]
+
+    assert draw(*stages, width=0)[-1].endswith(" stage 2 \u00d72 3 steps")
+
+
 def test_a_time_that_nothing_places_is_said_to_be_none() -> None:
     """A guest's time without a skew may be anything; a kernel's line in a file was only observed."""
     guest = {"origin": "guest", "component": "guest-kernel"}

@@ -114,6 +114,42 @@ def test_the_summary_counts_each_record_once_and_measures_the_skew() -> None:
     assert summary.named["k8s_pod"] == {"web-1": 1}
 
 
+def test_the_stages_of_one_event_are_one_moment() -> None:
+    """What says how it went stands at its own time, else the last; a guest's claim of the same event is another one."""
+    told = moments(
+        {"body": "received", "fold_key": 1, "action": "exec", "outcome": "unknown"},
+        {"body": "between"},
+        {"body": "denied", "fold_key": 1, "action": "exec", "outcome": "denied", "severity_number": 13},
+        {"body": "complete", "fold_key": 1, "action": "exec", "outcome": "unknown"},
+        {"body": "claimed", "fold_key": 1, "origin": "guest"},
+        {"body": "elsewhere", "fold_key": 1, "sandbox_id": "b" * 64},
+    )
+
+    assert bodies(told) == ["between", "denied", "claimed", "elsewhere"]
+    assert [(one.steps, one.copies, one.severity) for one in told if isinstance(one, Moment)] == [
+        (1, 1, 9),
+        (3, 3, 13),
+        (1, 1, 9),
+        (1, 1, 9),
+    ]
+
+
+def test_stages_of_requests_about_a_pod_fold_by_the_pod() -> None:
+    """A request names no sandbox: two pods whose requests bear one id are two events."""
+    asked = {"sandbox_id": None, "k8s_namespace": "shop", "fold_key": 1, "component": "kube-apiserver"}
+    told = moments({**asked, "k8s_pod": "a"}, {**asked, "k8s_pod": "b"}, {**asked, "k8s_pod": "a"})
+
+    assert [one.steps for one in told if isinstance(one, Moment)] == [1, 2]
+
+
+def test_a_story_holds_a_window_however_many_records_an_event_has() -> None:
+    """A guest that tells of one event without end costs no memory, and every record is counted."""
+    rows = records(*({"fold_key": 1, "copy_key": at, "body": str(at), "at": at / 1000} for at in range(3000)))
+    told = [one for one in tell([[rows]], Clocks()) if isinstance(one, Moment)]
+
+    assert sum(one.copies for one in told) == sum(one.steps for one in told) == 3000
+
+
 def relayed(at: float, guest: float, **more: object) -> dict[str, object]:
     """A guest's record that a host record carried, `guest` seconds after the start by its own clock."""
     claim = {"origin": "guest", "component": "agent", "guest_timestamp": START_NS + round(guest * SECOND), "body": "relayed"}
@@ -187,13 +223,21 @@ def test_the_setting_of_a_guests_clock_is_told() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([None, 1, 2]), st.integers(0, 90)), max_size=30),
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from([None, 1, 2]), st.sampled_from([None, 1]), st.integers(0, 90)),
+        max_size=30,
+    ),
     st.integers(1, 5),
 )
-def test_every_record_is_in_the_story(parts: list[tuple[str, int | None, int]], pieces: int) -> None:
+def test_every_record_is_in_the_story(parts: list[tuple[str, int | None, int | None, int]], pieces: int) -> None:
     """Moments, their copies and their repeats add up to the records, however these are cut into batches."""
-    times = sorted(at for _, _, at in parts)
-    rows = records(*({"body": body, "copy_key": key, "at": at} for (body, key, _), at in zip(parts, times, strict=True)))
+    times = sorted(at for *_, at in parts)
+    rows = records(
+        *(
+            {"body": body, "copy_key": key, "fold_key": event, "at": at}
+            for (body, key, event, _), at in zip(parts, times, strict=True)
+        )
+    )
     cut = [rows.slice(at, pieces) for at in range(0, rows.num_rows, pieces)]
     told = list(tell([cut], Clocks()))
 
