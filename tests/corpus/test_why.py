@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.evidence import derive
+from tests.stores import KEY
 
 from kata_audit.clock import ManualClock
 from kata_audit.parse.link import link
@@ -26,8 +28,6 @@ from kata_audit.schema.source import Transport
 from kata_audit.store.reader import EVERYTHING_IN_SCOPE, Reader, open_reader
 from kata_audit.store.writer import Writer, open_writer
 from kata_audit.wiring import causes
-from tests.evidence import derive
-from tests.stores import KEY
 
 pytestmark = pytest.mark.corpus
 
@@ -140,6 +140,9 @@ PODS = {
     ("k8s-kata-info", "shop/noimage"): ("image", "image-missing"),
     ("k8s-kata-info", "shop/badann"): ("configuration", "annotation-refused"),
     ("k8s-kata-info", "payments/vault"): NOTHING,
+    ("k8s-audit", "payments/lost"): ("kubernetes", "runtime-class-missing"),
+    ("k8s-audit", "strict/priv"): ("kubernetes", "admission-refused"),
+    ("k8s-audit", "strict/over"): ("kubernetes", "admission-refused"),
 }
 """Failures that are asked for by the pod; the first one is of `clh-fake-binary-exits`, whose scenario lists no sandbox."""
 NOT_CLEAN = {
@@ -186,6 +189,8 @@ def ingest(writer: Writer, paths: list[tuple[Path, Transport]]) -> None:
 
 def sources(run: Path, folder: Path, *, agents: bool) -> list[tuple[Path, Transport]]:
     """Give a run's journal, containerd's log where the journal has not got it, and the agents' files where asked for."""
+    if run.name == "k8s-audit":
+        return [(run / "audit.log.gz", Transport.HOST_FILE)]
     found = [(run / "journal.export.gz", Transport.JOURNAL_EXPORT)]
     if run.name.startswith("rs-"):
         found.append((run / "containerd.log.gz", Transport.HOST_FILE))

@@ -15,8 +15,8 @@ from kata_audit.pipeline.why_gather import Answers
 
 _ALSO = 6
 """Further errors that are shown; json has all."""
-_LINKS = 300
-"""Characters of the way that an error took."""
+_TEXT, _LINKS = 400, 300
+"""Characters that are shown of the first record's text, and of the way that its error took; json has all."""
 _LABEL = 9
 _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
@@ -31,7 +31,7 @@ def screen(name: str, found: Answers, look: Look) -> Iterator[str]:
     yield from labelled("Sandbox", _sandbox(verdict, found), look)
     if verdict.first_ns is not None and verdict.last_ns is not None:
         ends = (rfc3339(ns, digits=3) for ns in (verdict.first_ns, verdict.last_ns))
-        yield from labelled("Time", f"{' to '.join(ends)}, {verdict.records:,} records", look)
+        yield from labelled("Time", f"{' to '.join(ends)}, {_count(verdict.records)}", look)
     yield ""
     yield from _failure(verdict, look)
     yield from _also(verdict, look)
@@ -42,15 +42,17 @@ def _failure(verdict: Verdict, look: Look) -> Iterator[str]:
     """Say what failed, which record shows it, and what is known of it."""
     cause, first = verdict.cause, verdict.first
     if cause is None or first is None:
-        yield from labelled("Failed", "nothing: no record here says that anything failed", look, "green")
+        yield from labelled("Failed", "nothing: no record of the host says that anything failed", look, "green")
         return
     unknown = "" if cause.known else "; the cause is not known"
     claim = ", as the guest claims" if first.is_claim else ""
     yield from labelled("Failed", f"{verdict.layer}: {cause.title}{claim}{unknown}", look, "red")
     yield from labelled("First", _place(first), look)
-    yield from labelled("", f"{'» ' if first.is_claim else ''}{_short(first.text)}", look, "cyan" if first.is_claim else "yellow")
+    yield from labelled(
+        "", f"{'» ' if first.is_claim else ''}{_cut(first.text, _TEXT)}", look, "cyan" if first.is_claim else "yellow"
+    )
     if way := _way(first):
-        yield from labelled("Through", way if len(way) <= _LINKS else f"{way[:_LINKS]}…", look, "dim")
+        yield from labelled("Through", _cut(way, _LINKS), look, "dim")
     if verdict.outside:
         seen, quote = verdict.outside
         yield from labelled("Host", f"{seen.title} (record {quote.seq}, {quote.component}: {_short(quote.text)})", look)
@@ -101,6 +103,16 @@ def _place(quote: Quote) -> str:
 def _short(text: str) -> str:
     """Cut long ids to what a person compares."""
     return _LONG_ID.sub("\\1…", text)
+
+
+def _cut(text: str, most: int) -> str:
+    """Cut a long text too, so that the answer stays on one screen."""
+    text = _short(text)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _count(records: int) -> str:
+    return "1 record" if records == 1 else f"{records:,} records"
 
 
 def _pod(name: str, verdict: Verdict) -> str:

@@ -35,8 +35,11 @@ _AROUND_NS: Final = 30_000_000_000
 _HEX_ID: Final = re.compile(r"[0-9a-f]{12,64}")
 _SHORT: Final = 12
 _NO_SANDBOX: Final = Not(Present("sandbox_id"))
-_OTHER_ATTEMPT: Final = Match("body", r"^RunPodSandbox for .* failed, error$", Syntax.REGEX)
-"""A refused request for a sandbox that names none is of another attempt than the one that got this sandbox."""
+_OTHER_ATTEMPT: Final = any_of(
+    Match("body", r"^RunPodSandbox for .* failed, error$", Syntax.REGEX),
+    OneOf("component", frozenset({str(Component.KUBE_APISERVER)})),
+)
+"""A refused request that names no sandbox, or to make the pod, is of another attempt than the one that got this sandbox."""
 
 
 class Answer(NamedTuple):
