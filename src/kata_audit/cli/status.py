@@ -46,40 +46,11 @@ def command(*, store: Path, form: str) -> None:
 
 
 def _sources(reader: "Reader") -> Iterator[dict[str, Any]]:
-    """Count the records of each source, a batch at a time."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from kata_audit.predicate.tree import Everything
-    from kata_audit.store.reader import EVERYTHING_IN_SCOPE, Order
-
-    parts = []
-    columns = ("cursor", "node", "receiver", "observed_timestamp")
-    for rows in reader.scan(EVERYTHING_IN_SCOPE, Everything(), columns, order=Order("seq")):
-        stream = pc.replace_substring_regex(rows["cursor"], r"@[^@]*$", "")
-        times = rows["observed_timestamp"].cast(pa.int64())
-        parts.append(_tally(pa.table([stream, rows["node"], rows["receiver"], times], names=_NAMES), "observed"))
-    if not parts:
-        return
-    whole = _tally(pa.concat_tables(parts), "records")
-    for row in whole.sort_by("source").to_pylist():
-        first, last = rfc3339(row.pop("first")), rfc3339(row.pop("last"))
+    """Tell the sources as the index counted them."""
+    for one in reader.sources():
+        row = one._asdict()
+        first, last = rfc3339(row.pop("first_ns")), rfc3339(row.pop("last_ns"))
         yield {**row, "first_received": first, "last_received": last}
-
-
-_NAMES = ["source", "node", "receiver", "observed"]
-
-
-def _tally(rows: Any, counted: str) -> Any:
-    """Count rows, or add up counts, of each source."""
-    keys = ["source", "node", "receiver"]
-    if counted == "observed":
-        done = rows.group_by(keys).aggregate([("observed", "count"), ("observed", "min"), ("observed", "max")])
-        return done.select([*keys, "observed_count", "observed_min", "observed_max"]).rename_columns(
-            [*keys, "records", "first", "last"]
-        )
-    done = rows.group_by(keys).aggregate([("records", "sum"), ("first", "min"), ("last", "max")])
-    return done.select([*keys, "records_sum", "first_min", "last_max"]).rename_columns([*keys, "records", "first", "last"])
 
 
 def _losses(reader: "Reader") -> list[dict[str, Any]]:

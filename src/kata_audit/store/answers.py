@@ -8,6 +8,8 @@ in it, and a segment that a compaction replaced meanwhile is looked up once more
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
+import pyarrow as pa
+
 from kata_audit.errors import StoreError
 from kata_audit.predicate.sql import Sql, print_sql
 from kata_audit.predicate.tree import Compare, Everything, Not, OneOf, Op, Predicate, Present, all_of
@@ -20,6 +22,7 @@ from kata_audit.store.identity import CLUES, FILLED, fill, rewrite
 from kata_audit.store.index import Index
 from kata_audit.store.resolution import Resolution, find_sandboxes
 from kata_audit.store.snapshot import Snapshot, candidates, spans_by
+from kata_audit.store.statistics import SourceCount, add_sources, sources_of
 from kata_audit.store.windows import FIRST_ROWS, Span, Window, next_rows, next_window
 
 
@@ -266,6 +269,30 @@ class Reader:
     def facts(self, kind: FactKind) -> list[Fact]:
         """Give every fact of a kind. Facts know no scope: this is for who may see all."""
         return self._index.every(kind)
+
+    def sources(self) -> list[SourceCount]:
+        """Count the records of each source, by name. Sources know no scope: this is for who may see all.
+
+        Raises:
+            StoreError: A segment cannot be read.
+        """
+        looked_again = False
+        while True:
+            unindexed = self._snapshot.unindexed
+            try:
+                found = self._index.sources(self._snapshot.segments.keys() - unindexed)
+                return add_sources([*found, *self._sources_in(sorted(unindexed))])
+            except MissingSegmentError as error:
+                self._look_again(error, may=not looked_again)
+                looked_again = True
+
+    def _sources_in(self, names: Sequence[str]) -> list[SourceCount]:
+        """Count in segments that the index has not seen."""
+        if not names:
+            return []
+        source, columns = self._engine.source(names), '"cursor", "node", "receiver", "observed_timestamp"'
+        query = Sql(f"SELECT {columns} FROM {source.text}", source.parameters)  # noqa: S608 -- names of the schema
+        return [one for rows in self._engine.select(query) for one in sources_of(pa.Table.from_batches([rows]))]
 
     def status(self) -> StoreStatus:
         """Describe the store as the snapshot has it."""

@@ -21,9 +21,18 @@ from kata_audit.schema.fact import FactKind, FactRows
 from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
 from kata_audit.schema.source import Origin
 from kata_audit.store.facts import Fact
-from kata_audit.store.statistics import HANDLES, MANY, SegmentStatistics, handles_of, positions_of, statistics_of
+from kata_audit.store.statistics import (
+    HANDLES,
+    MANY,
+    SegmentStatistics,
+    SourceCount,
+    handles_of,
+    positions_of,
+    sources_of,
+    statistics_of,
+)
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the tables; an index of another one is made anew."""
 INDEXED_COLUMNS: Final = tuple(name for name in RECORD_SCHEMA.names if name not in {"raw", "body", "attributes"})
 """Columns that are read of a segment that is new to the index; of one in which a source says what it lost, `attributes` too:
@@ -50,6 +59,10 @@ CREATE TABLE facts (
   PRIMARY KEY (kind, subject, node, boot_id, object)
 ) WITHOUT ROWID;
 CREATE INDEX facts_object ON facts (kind, object);
+CREATE TABLE sources (
+  source TEXT, node TEXT, receiver TEXT, records INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+  segment INTEGER NOT NULL
+);
 CREATE TABLE linked (batch INTEGER PRIMARY KEY);
 CREATE TABLE positions (
   receiver TEXT, stream TEXT, start INTEGER NOT NULL, length INTEGER NOT NULL, line INTEGER,
@@ -236,7 +249,8 @@ class Index:
         gone = known.difference(live.files) if not rebuilt else set()
         self._connection.executemany("DELETE FROM segments WHERE name = ?", [(name,) for name in gone])
         if gone:
-            self._connection.execute("DELETE FROM handles WHERE segment NOT IN (SELECT id FROM segments)")
+            for table in ("handles", "sources"):
+                self._connection.execute(f"DELETE FROM {table} WHERE segment NOT IN (SELECT id FROM segments)")  # noqa: S608
         values = [("log", log), ("entries", str(live.entries))]
         self._connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", values)
         return CaughtUp(read, len(gone), rebuilt)
@@ -252,6 +266,9 @@ class Index:
         number = self._note_segment(statistics_of(file.name, file.bytes, table))
         self._connection.executemany(
             "INSERT OR IGNORE INTO handles VALUES (?, ?, ?)", [(*handle, number) for handle in handles_of(table)]
+        )
+        self._connection.executemany(
+            "INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?, ?)", [(*source, number) for source in sources_of(table)]
         )
         if not self._is_linked(file.batches):
             for batch in table.combine_chunks().to_batches():
@@ -313,6 +330,12 @@ class Index:
     def segments(self) -> dict[str, SegmentStatistics]:
         """Give what is known of each live segment, by name."""
         return {row[0]: SegmentStatistics(*row[:-1]) for row in self._ask("SELECT * FROM segments")}
+
+    def sources(self, names: Collection[str]) -> list[SourceCount]:
+        """Count the records of each source in some segments, once for each segment."""
+        query = "SELECT name, source, node, receiver, records, sources.first_ns, sources.last_ns FROM sources"
+        rows = self._ask(f"{query} JOIN segments ON id = segment")
+        return [SourceCount(*row) for name, *row in rows if name in names]
 
     def holders(self, field: str, values: Collection[str]) -> frozenset[str]:
         """Name the segments in which a record may state one of some values of a field of `HANDLES`."""

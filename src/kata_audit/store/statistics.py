@@ -1,6 +1,6 @@
 """What a segment holds, in numbers and names: enough to know that a query need not open it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -92,6 +92,51 @@ def positions_of(rows: pa.Table) -> Mapping[tuple[str, str], Cursor]:
         (row["receiver"], row["stream"]): Cursor(row["stream"], row["start_last"], row["length_last"], row["line_last"])
         for row in last
     }
+
+
+class SourceCount(NamedTuple):
+    """The records of one source: its stream, node and receiver. Times are when we received them, in nanoseconds."""
+
+    source: str
+    node: str
+    receiver: str
+    records: int
+    first_ns: int
+    last_ns: int
+
+
+SOURCE_OF_CURSOR: Final = "@[^@]*$"
+"""What stands behind a source's name in its records' cursors; our own records have nothing there."""
+
+
+def sources_of(rows: pa.Table) -> list[SourceCount]:
+    """Count the records of each source in a segment; redacted ones are nobody's.
+
+    Args:
+        rows: At least its `cursor`, `node`, `receiver` and `observed_timestamp`.
+    """
+    named = rows.filter(pc.and_(pc.is_valid(rows["cursor"]), pc.is_valid(rows["observed_timestamp"])))
+    table = pa.table(
+        {
+            "source": pc.replace_substring_regex(named["cursor"].cast(pa.string()), SOURCE_OF_CURSOR, ""),
+            "node": named["node"].cast(pa.string()),
+            "receiver": named["receiver"].cast(pa.string()),
+            "ns": named["observed_timestamp"].cast(pa.int64()),
+        }
+    ).group_by(["source", "node", "receiver"], use_threads=False)
+    counts = table.aggregate([("ns", "count"), ("ns", "min"), ("ns", "max")])
+    ordered = counts.select(["source", "node", "receiver", "ns_count", "ns_min", "ns_max"])
+    return [SourceCount(*row.values()) for row in ordered.to_pylist()]
+
+
+def add_sources(counts: Iterable[SourceCount]) -> list[SourceCount]:
+    """Add up counts of the same source, by name."""
+    added: dict[tuple[str, str, str], SourceCount] = {}
+    for one in counts:
+        before = added.get(one[:3], one._replace(records=0))
+        first, last = min(before.first_ns, one.first_ns), max(before.last_ns, one.last_ns)
+        added[one[:3]] = before._replace(records=before.records + one.records, first_ns=first, last_ns=last)
+    return [added[key] for key in sorted(added)]
 
 
 def _number(column: Any) -> Any:

@@ -16,6 +16,7 @@ from kata_audit.schema.record import RECORD_SCHEMA
 from kata_audit.store import statistics
 from kata_audit.store.index import CaughtUp, Index, open_index
 from kata_audit.store.live import LiveFile
+from kata_audit.store.statistics import add_sources
 
 NODE = "lab/worker-a"
 
@@ -109,6 +110,25 @@ def test_a_compaction_replaces_segments_and_states_nothing_new(tmp_path: Path) -
         assert set(index.segments()) == {"ab"}
         assert index.holders("sandbox_id", ["s1"]) == {"ab"}
         assert len(index.every(FactKind.SANDBOX_POD)) == 1
+
+
+def test_sources_are_counted_by_segment_and_forgotten_with_it(tmp_path: Path) -> None:
+    """What a compaction moved counts once; a redacted record is nobody's."""
+    one, two = (
+        [{"seq": seq, "cursor": f"{name}@{seq}+1", "observed_timestamp": 100 + seq} for seq in range(3)] for name in "ab"
+    )
+    shelf = Shelf(a=records(*one), b=records(*two, {"seq": 9, "cursor": None, "observed_timestamp": None}))
+    with open_index(tmp_path / "i") as index:
+        index.catch_up(shelf, shelf.read, link)
+        expected = [("a", NODE, "file:bare", 3, 100, 102), ("b", NODE, "file:bare", 3, 100, 102)]
+        assert add_sources(index.sources({"a", "b"})) == expected
+        assert index.sources({"b"}) == expected[1:]
+
+        del shelf.files["a"], shelf.files["b"]
+        shelf.put("c", records(*one, *two), 0, 1)
+        index.catch_up(shelf, shelf.read, link)
+
+        assert add_sources(index.sources({"a", "b", "c"})) == expected
 
 
 def test_the_earliest_statement_of_a_fact_is_kept(tmp_path: Path) -> None:

@@ -193,6 +193,16 @@ def test_segments_that_the_index_has_not_seen_are_read_all_the_same(pod: Shop) -
     assert reader.status().unindexed_segments == 2
 
 
+def test_sources_are_the_same_from_the_index_and_from_the_segments(shop: Shop) -> None:
+    for first, name in ((0, "a.parquet"), (4, "b.parquet")):
+        made = [{"cursor": f"log@{seq}+1", "observed_timestamp": START + seq} for seq in range(first, first + 4)]
+        shop.put(name, records(made, first))
+    counted = [(one.source, one.records, one.first_ns, one.last_ns) for one in shop.reader(indexed=False).sources()]
+
+    assert counted == [("log", 8, START, START + 7)]
+    assert shop.reader().sources() == shop.reader(indexed=False).sources()
+
+
 def test_the_status_counts(pod: Shop) -> None:
     """Numbers of the snapshot."""
     status = pod.reader().status()
