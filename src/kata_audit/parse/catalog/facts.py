@@ -69,6 +69,7 @@ _WRAPPED: Final = re.compile(
     r"|cannot enter container [0-9a-f]{64}, with err )++"
 )
 _REFUSED: Final = re.compile(r"[\\\"]{1,64}([A-Z][A-Za-z]{2,63}Request) is blocked by policy\b")
+_RUST_ANSWER: Final = re.compile(r'(?:Others\()?[\\"]{1,64}failed to handle message ')
 _STATUS: Final = "rpc status: Status { code: "
 _STATUS_DENIED: Final = f"{_STATUS}PERMISSION_DENIED, message: "
 
@@ -80,14 +81,12 @@ def _policy_endpoint(text: str, _: str) -> str | None:
     behind other words of the agent, may spell the same.
     """
     wrapped = _WRAPPED.match(text)
-    if wrapped is not None and "code = PermissionDenied desc" in wrapped[0]:
-        found = _REFUSED.match(text, wrapped.end())
-        if found is not None:
-            return found[1]
-    at = text.find(_STATUS)
-    if at < 0 or not text.startswith(_STATUS_DENIED, at):
-        return None
-    found = _REFUSED.match(text, at + len(_STATUS_DENIED))
+    at = wrapped.end() if wrapped is not None else 0
+    if _RUST_ANSWER.match(text, at):
+        at = text.find(_STATUS, at)
+        found = _REFUSED.match(text, at + len(_STATUS_DENIED)) if text.startswith(_STATUS_DENIED, max(at, 0)) else None
+    else:
+        found = _REFUSED.match(text, at) if "code = PermissionDenied desc" in text[:at] else None
     return found[1] if found else None
 
 

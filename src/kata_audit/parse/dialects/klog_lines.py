@@ -12,7 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.schema.event import UNKNOWN_ACTOR, Action, ActorSource, Confidence, Outcome
 from kata_audit.schema.record import RetentionClass
 from kata_audit.schema.severity import ERROR
@@ -57,8 +58,8 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
 
 
 def _outcome(match: re.Match[str]) -> Outcome:
-    denied = match["code"] == "PermissionDenied" or "is blocked by policy" in match["reason"]
-    return Outcome.DENIED if denied else Outcome.FAILURE
+    """Tell a refusal by its code: the reason may quote the name of a program that spells one."""
+    return Outcome.DENIED if match["code"] == "PermissionDenied" else Outcome.FAILURE
 
 
 ABOUT = About(
