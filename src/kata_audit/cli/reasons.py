@@ -63,7 +63,7 @@ def _failure(verdict: Verdict, look: Look) -> Iterator[str]:
 
 def _way(quote: Quote) -> str:
     """Say through whose hands an error went, outermost first, without the links that its text is made of."""
-    own = next((at for at in range(len(quote.links)) if ": ".join(quote.links[at:]) == quote.text), len(quote.links))
+    own = next((at for at in range(len(quote.links)) if quote.text.endswith(": ".join(quote.links[at:]))), len(quote.links))
     return " > ".join(map(_short, quote.links[:own]))
 
 

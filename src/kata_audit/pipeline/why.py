@@ -44,6 +44,9 @@ _OTHERS: Final = 64
 """Further errors that are told apart; those beyond are counted only."""
 _LONGEST: Final = 2_000
 """Characters that are quoted of one record."""
+_FEW: Final = 3
+_MESSAGE: Final = 160
+"""An innermost text of so few words stands behind its message, unless that is longer than this."""
 _SHORT: Final = 12
 """Characters of an id that a person compares."""
 _CONTAINERS: Final = 4_096
@@ -250,8 +253,7 @@ class Case:
     def _statement(self, row: Mapping[str, Any]) -> Statement:
         attributes = dict(row["attributes"] or ())
         body = row["body"] or ""
-        error = next((attributes[name] for name in _ERRORS if attributes.get(name)), None)
-        links = read_chain(error) if error else read_chain(body) if "Caused by:" in body else ()
+        links = _links(body, attributes)
         ended = self._exit(row, body, attributes) if row["origin"] == Origin.HOST else None
         exit_code, container = ended or (None, row["container_id"])
         return Statement(
@@ -298,14 +300,33 @@ class Case:
             self._more += 1
 
 
+def _links(body: str, attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """Read the causes that a record states: in its error, or in its message where the error was read out of that."""
+    error = next((attributes[name] for name in _ERRORS if attributes.get(name)), "")
+    if error and error not in body:
+        return read_chain(error)
+    return read_chain(body) if "Caused by:" in body else ()
+
+
 def _quote(statement: Statement) -> Quote:
-    said = innermost(statement.links) if statement.links else statement.body
-    if statement.exit_code:
-        said = f"container {(statement.container_id or '?')[:_SHORT]} ended with exit code {statement.exit_code}"
-    if statement.links and statement.severity < ERROR:
-        said = f"{statement.body}: {said}" if "\n" not in statement.body else said
     component = statement.component or "containerd"
-    return Quote(statement.seq, statement.timestamp_ns, statement.origin, component, said[:_LONGEST], statement.links)
+    said = _said(statement)[:_LONGEST]
+    return Quote(statement.seq, statement.timestamp_ns, statement.origin, component, said, statement.links)
+
+
+def _said(statement: Statement) -> str:
+    """Give the innermost text of a record, behind its message where that one says too little alone."""
+    if statement.exit_code:
+        return f"container {(statement.container_id or '?')[:_SHORT]} ended with exit code {statement.exit_code}"
+    if not statement.links:
+        return statement.body
+    inner = innermost(statement.links)
+    is_short = statement.severity < ERROR or len(inner.split()) <= _FEW
+    return (
+        f"{statement.body}: {inner}"
+        if is_short and "\n" not in statement.body and len(statement.body) <= _MESSAGE
+        else inner
+    )
 
 
 def _rows(rows: RecordRows) -> Iterator[Mapping[str, Any]]:

@@ -173,6 +173,24 @@ def test_an_unknown_cause_is_said_to_be_unknown() -> None:
     assert found.first.text == "the moon is full"
 
 
+def test_an_error_that_was_read_out_of_the_message_does_not_replace_it() -> None:
+    """The whole message says more than its tail."""
+    body = "Could not access KVM kernel module: No such file or directory"
+    found = verdict(failing(body, "No such file or directory", component="qemu"))
+
+    assert found.first is not None
+    assert found.first.text == body
+
+
+def test_an_error_of_few_words_stands_behind_its_message() -> None:
+    """`closed` alone says nothing; with its message it does."""
+    found = verdict(STARTED, LOST)
+
+    assert found.first is not None
+    assert found.first.text == "Wait for process failed: ttrpc: closed"
+    assert found.first.links == ("ttrpc", "closed")
+
+
 def test_what_was_heard_and_whether_a_machine_ran_is_told() -> None:
     """Layers that spoke are named; a shim's own words where the agent's stand are not the agent's."""
     own = {"origin": "guest", "component": "agent", "body": "begin to connect agent"}
