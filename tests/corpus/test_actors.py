@@ -170,6 +170,17 @@ def test_no_record_of_an_exec_is_given_to_the_wrong_user(cluster: tuple[str, Pat
     assert joined >= 5
 
 
+def test_how_an_exec_ended_is_told_of_its_pod_and_user(cluster: tuple[str, Path, Path]) -> None:
+    """containerd names the exec alone; other records tell its container. A probe's end is nobody's."""
+    run, folder, root = cluster
+    ends = [row for row in rows_of(root, "event_name:exec.exited") if row["body"].startswith("Exec process ")]
+    calls = [call for call in calls_of(folder) if call.scenario not in EXPECTED]
+    told = {repr(call): [row["actor"] for row in during(call, ends) if row["actor"] != "unknown"] for call in calls}
+
+    assert all(row["k8s_pod"] and row["k8s_container"] for row in ends)
+    assert told == {repr(call): [call.user] if run == "k8s-kata-debug" else [] for call in calls}
+
+
 def test_probes_of_the_kubelet_are_nobodys(cluster: tuple[str, Path, Path]) -> None:
     """Commands that the kubelet runs by itself have no user, however near a user's request they are."""
     _, _, root = cluster

@@ -60,6 +60,8 @@ REACH_NS = (_EARLY, _CHANGE)
 _CHANGES = frozenset({"create", "delete"})
 _KUBELETS_OWN = "ExecSync "
 """containerd's words for a command that the kubelet runs by itself: probes and hooks. Users' commands are streamed."""
+_NODES = "system:node:"
+"""Users that nodes are: a node that deletes a pod's object reports what it did, and was not asked by itself."""
 _MASK = "*masked:"
 
 
@@ -146,7 +148,7 @@ def _request(stages: Sequence[dict[str, Any]]) -> Request | None:
     received = times([stated.get("requestReceivedTimestamp")]).cast(pa.int64())[0].as_py()
     known = [row["timestamp"] for row in stages if row["timestamp"] is not None]
     received = received if received is not None else min(known, default=None)
-    if received is None or first["actor"] == UNKNOWN_ACTOR:
+    if received is None or first["actor"] == UNKNOWN_ACTOR or first["actor"].startswith(_NODES):
         return None
     ends = [row["timestamp"] for row in stages if row["attributes"].get("stage") == "ResponseComplete"]
     command = _command(stated.get("process.command_args"))

@@ -59,10 +59,14 @@ _FIRST_ID = re.compile(rf"{_ID}\b")
 _OWN_WORDS = re.compile(
     rf'[A-Za-z][A-Za-z ,_:-]{{2,79}}"?(?:{_SANDBOX_PATH}|{_BUNDLE_PATH})?|Generated exec id "{_ID}" for container "'
 )
+_PIPING = re.compile(r'(?:Finish piping|Failed to pipe) "std(?:in|out|err)" (?:of|for) container exec "')
+"""Words of containerd that quote another word of its own before an exec's id."""
 _MAX_WORDS = 320
 """How far into a message its first id is looked for: the longest words, a path, and two ids."""
 _EXEC_WORDS = 'Generated exec id "'
 """An id that a host message of containerd or the shim names after nothing but its own words, or in a path of theirs."""
+_OF_EXEC = re.compile(r'(?:Exec process|[Cc]ontainer exec) "\Z')
+"""Words of containerd after which an exec's id stands."""
 _OF_SANDBOX = re.compile(rf'(?:[Ss]andbox(?:_id:)? ?"?|{_SANDBOX_PATH})\Z')
 
 _CGROUP = re.compile(
@@ -163,14 +167,22 @@ def from_words(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
     for row in rows:
         body = bodies[row] or ""
         match = _FIRST_ID.search(body, 0, _MAX_WORDS)
+        made = {}
         if match is not None and body.startswith(_EXEC_WORDS):
+            made = {"exec_id": match[0]}
             match = _FIRST_ID.search(body, match.end(), _MAX_WORDS)
-        if match is None or not _OWN_WORDS.fullmatch(body, 0, match.start()):
+        if match is None or not (_OWN_WORDS.fullmatch(body, 0, match.start()) or _PIPING.fullmatch(body, 0, match.start())):
             continue
-        column = "sandbox_id" if _OF_SANDBOX.search(body, 0, match.start()) else "container_id"
         found.rows.append(row)
-        found.identities.append({column: match[0]})
+        found.identities.append({_column_of(body, match.start()): match[0], **made})
     return found
+
+
+def _column_of(body: str, place: int) -> str:
+    """Tell what the id at a place is of, by the words before it."""
+    if _OF_EXEC.search(body, 0, place):
+        return "exec_id"
+    return "sandbox_id" if _OF_SANDBOX.search(body, 0, place) else "container_id"
 
 
 def from_dumps(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:

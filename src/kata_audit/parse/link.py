@@ -24,6 +24,7 @@ LINK_COLUMNS = (
     "pid",
     "sandbox_id",
     "container_id",
+    "exec_id",
     "k8s_namespace",
     "k8s_pod",
     "k8s_pod_uid",
@@ -45,6 +46,7 @@ _STATEMENTS = (
     (FactKind.CONTAINER_SANDBOX, "container_id", "sandbox_id"),
     (FactKind.CONTAINER_NAME, "container_id", "k8s_container"),
     (FactKind.CONTAINER_IMAGE, "container_id", "image"),
+    (FactKind.EXEC_CONTAINER, "exec_id", "container_id"),
     (FactKind.POD_UID_NAMESPACE, "k8s_pod_uid", "k8s_namespace"),
     (FactKind.POD_UID_POD, "k8s_pod_uid", "k8s_pod"),
 )

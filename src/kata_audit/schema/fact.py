@@ -24,6 +24,8 @@ class FactKind(StrEnum):
     CONTAINER_SANDBOX = "container.sandbox_id"
     CONTAINER_NAME = "container.k8s_container"
     CONTAINER_IMAGE = "container.image"
+    EXEC_CONTAINER = "exec.container_id"
+    """Subject is the exec id that the host's programs use; a guest has another one for the same exec."""
     PID_SANDBOX = "pid.sandbox_id"
     """Subject is the decimal process id; true on one node and boot, from `seq` until another fact names the same pid."""
     POD_UID_NAMESPACE = "pod_uid.k8s_namespace"

@@ -2,9 +2,10 @@
 
 A stored row holds only what the record itself states. What a reader sees is filled from facts, whenever they became known:
 
-- the sandbox: as stated; else the container's; else, for a host record that states neither, the one whose process wrote it.
-  A sandbox that facts know as a container of another one means that other one.
-- the container: as stated; else what was stated as the sandbox, where facts know that as a container.
+- the sandbox: as stated; else the container's; else, for a host record that states neither and no exec, the one whose
+  process wrote it. A sandbox that facts know as a container of another one means that other one.
+- the container: as stated; else what was stated as the sandbox, where facts know that as a container; else, for a host
+  record that states neither, the one of the exec that it states.
 - namespace, pod, pod uid, runtime class: as stated; namespace and pod else by the stated pod uid; else the sandbox's.
 - name and image of the container: as stated; else the container's.
 
@@ -52,7 +53,7 @@ FILLED = (
     "runtime_class",
 )
 """Columns that facts fill."""
-CLUES = ("seq", "node", "origin", "pid", "boot_id", "sandbox_id", "container_id", "k8s_pod_uid")
+CLUES = ("seq", "node", "origin", "pid", "boot_id", "sandbox_id", "container_id", "exec_id", "k8s_pod_uid")
 """Columns that `fill()` reads beside the ones it fills."""
 
 _OF_SANDBOX = {
@@ -75,7 +76,8 @@ def fill(rows: RecordRows, facts: Facts) -> RecordRows:
     Returns:
         The same rows in order (L2), with more values in those of the columns `FILLED` that are there.
     """
-    stated, container = rows.column("sandbox_id"), rows.column("container_id")
+    stated = rows.column("sandbox_id")
+    container = pc.coalesce(rows.column("container_id"), _by_exec(rows, facts))
     above = _owners(facts, [stated, container])
     sandbox = pc.coalesce(stated, _mapped(container, above), _by_process(rows, facts))
     further = _owners(facts, [sandbox])
@@ -120,11 +122,22 @@ def _mapped(column: Any, known: Mapping[str, str]) -> Any:
     return pa.array([known.get(value) for value in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
 
 
+def _silent_host(rows: RecordRows) -> Any:
+    """Say which rows are the host's and state neither sandbox nor container."""
+    silent = pc.and_(pc.is_null(rows.column("sandbox_id")), pc.is_null(rows.column("container_id")))
+    return pc.and_(silent, pc.fill_null(pc.equal(rows.column("origin").cast(pa.string()), str(Origin.HOST)), False))
+
+
+def _by_exec(rows: RecordRows, facts: Facts) -> Any:
+    """Give the container of the exec that a record states, for host records that state no other identity."""
+    execs = pc.if_else(_silent_host(rows), rows.column("exec_id"), None)
+    return _looked_up(execs, FactKind.EXEC_CONTAINER, facts)
+
+
 def _by_process(rows: RecordRows, facts: Facts) -> Any:
     """Give the sandbox whose process wrote a record, for host records that state no identity."""
-    silent = pc.and_(pc.is_null(rows.column("sandbox_id")), pc.is_null(rows.column("container_id")))
-    host = pc.fill_null(pc.equal(rows.column("origin").cast(pa.string()), str(Origin.HOST)), False)
-    at = pc.indices_nonzero(pc.and_(pc.and_(silent, host), pc.is_valid(rows.column("pid"))))
+    silent = pc.and_(_silent_host(rows), pc.is_null(rows.column("exec_id")))
+    at = pc.indices_nonzero(pc.and_(silent, pc.is_valid(rows.column("pid"))))
     found: list[str | None] = [None] * rows.num_rows
     if not len(at):
         return pa.array(found, pa.string())
@@ -217,7 +230,17 @@ def _container_condition(leaf: Compare | OneOf | Present | Match, facts: Facts) 
     kind = FactKind.CONTAINER_SANDBOX
     known = facts.every(kind) if values is None else facts.of_subjects(kind, values)
     as_sandbox = _test_of(leaf)(fact.subject for fact in known)
-    return any_of(leaf, And((Not(Present("container_id")), OneOf("sandbox_id", as_sandbox))) if as_sandbox else Or(()))
+    return any_of(
+        leaf,
+        And((Not(Present("container_id")), OneOf("sandbox_id", as_sandbox))) if as_sandbox else Or(()),
+        _exec_is(_subjects(leaf, FactKind.EXEC_CONTAINER, facts)),
+    )
+
+
+def _exec_is(execs: frozenset[str]) -> Predicate:
+    """Say which host records are known by one of some execs alone."""
+    silent = (Not(Present("sandbox_id")), Not(Present("container_id")), Compare("origin", Op.EQ, str(Origin.HOST)))
+    return And((*silent, OneOf("exec_id", execs))) if execs else Or(())
 
 
 def _container_is(containers: frozenset[str], facts: Facts) -> Predicate:
@@ -248,7 +271,8 @@ def _sandbox_condition(leaf: Compare | OneOf | Present | Match, facts: Facts) ->
     return any_of(
         stated,
         And((silent, OneOf("container_id", by_container))) if by_container else Or(()),
-        _both(And((silent, Not(Present("container_id")))), by_process),
+        _exec_is(_subjects(OneOf("container_id", by_container), FactKind.EXEC_CONTAINER, facts)) if by_container else Or(()),
+        _both(And((silent, Not(Present("container_id")), Not(Present("exec_id")))), by_process),
     )
 
 

@@ -152,7 +152,7 @@ def test_requests_without_pod_key_or_user_join_nothing() -> None:
     """And those of no host: anybody can print an event."""
     broken = [
         request(k8s_pod=None), request(fold_key=None), request("unknown"), request(origin="unknown"), request(origin="guest"),
-        request(timestamp=None), request(action="read"),
+        request(timestamp=None), request(action="read"), request("system:node:worker-a"),
     ]  # fmt: skip
 
     assert [one(act(), made) for made in broken] == [("unknown", "none")] * len(broken)

@@ -112,6 +112,21 @@ def test_a_process_id_that_is_used_again_changes_hands() -> None:
     assert [(t.first, t.end) for t in tenures([Fact("7", "s", NODE, "", 9)])] == [(0, None)]
 
 
+def test_an_exec_leads_a_host_record_to_its_container() -> None:
+    """containerd says how an exec ended by the exec's id alone; a guest's exec id is nobody's here (L7)."""
+    facts = known(*POD, (FactKind.EXEC_CONTAINER, "e1", "c1", 7), (FactKind.PID_SANDBOX, "77", "s2", 1))
+    rows = records(
+        {"exec_id": "e1", "pid": 77},
+        {"exec_id": "e1", "origin": "guest"},
+        {"exec_id": "e1", "container_id": "cx"},
+        {"exec_id": "e9", "pid": 77},
+    )
+
+    assert seen(rows, facts, "sandbox_id", "container_id", "k8s_pod", "k8s_container") == [
+        ("s1", "c1", "api", "app"), (None, None, None, None), (None, "cx", None, None), (None, None, None, None),
+    ]  # fmt: skip
+
+
 def test_a_pod_uid_names_its_pod() -> None:
     """The kubelet states uids."""
     facts = known((FactKind.POD_UID_NAMESPACE, "u1", "prod", 1), (FactKind.POD_UID_POD, "u1", "api", 1))
@@ -131,8 +146,14 @@ def _facts() -> st.SearchStrategy[FactTable]:
     objects = {
         FactKind.CONTAINER_SANDBOX: IDS,
         FactKind.PID_SANDBOX: IDS,
+        FactKind.EXEC_CONTAINER: IDS,
     }
-    subjects = {FactKind.PID_SANDBOX: ("1", "2"), FactKind.POD_UID_NAMESPACE: NAMES, FactKind.POD_UID_POD: NAMES}
+    subjects = {
+        FactKind.PID_SANDBOX: ("1", "2"),
+        FactKind.EXEC_CONTAINER: ("e1", "e2"),
+        FactKind.POD_UID_NAMESPACE: NAMES,
+        FactKind.POD_UID_POD: NAMES,
+    }
     one = st.sampled_from(list(FactKind)).flatmap(
         lambda kind: st.tuples(
             st.just(kind),
@@ -152,6 +173,7 @@ def _rows() -> st.SearchStrategy[pa.RecordBatch]:
             "sandbox_id": st.none() | st.sampled_from(IDS),
             "container_id": st.none() | st.sampled_from(IDS),
             "pid": st.none() | st.integers(1, 3),
+            "exec_id": st.none() | st.sampled_from(["e1", "e2", "e3"]),
             "origin": st.sampled_from(["host", "host", "guest", "unknown"]),
             "node": st.sampled_from([NODE, NODE, "lab/other"]),
             "boot_id": st.sampled_from([BOOT, BOOT, None]),
