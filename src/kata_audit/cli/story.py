@@ -188,8 +188,8 @@ def _cut(said: str, how: str, room: int) -> str:
 
 def _act(act: Act, moment: Moment) -> tuple[str, str]:
     """Say what was done to what, and by whom and how it went: `exec ["cat","/etc/shadow"]` and ` by alice: denied`."""
-    whole = {moment.sandbox_id: "", moment.container_id: moment.container or act.object}
-    said, who = f"{act.action} {whole.get(act.object, act.object)}".rstrip(), ""
+    known = {moment.container_id: moment.container or act.object, moment.sandbox_id: ""}
+    said, who = f"{act.action} {known.get(act.object, act.object)}".rstrip(), ""
     if act.actor is not None:
         who = f" by {act.actor}" + ("" if act.confidence in _SURE else "?")
     return said, who if act.outcome == Outcome.UNKNOWN else f"{who}: {act.outcome}"

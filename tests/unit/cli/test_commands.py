@@ -118,7 +118,7 @@ def test_the_story_of_a_pod(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert code == 0
     assert "shop/web-1, uid 8d0e" in out
-    assert "│ runtime-go      Sandbox is started" in out
+    assert "│ runtime-go      start: success · Sandbox is started" in out
     assert "┊ » agent         \\x1b]0;owned\\x07" in out
     assert "\x1b" not in out
     rows = [
