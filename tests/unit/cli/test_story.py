@@ -111,7 +111,7 @@ def test_an_audit_event_says_who_did_what_and_how_it_went() -> None:
 def test_an_object_that_is_the_sandbox_or_a_named_container_is_not_spelt() -> None:
     """Whose story it is stands above it, and a container has a name."""
     container = {"container_id": "c" * 64, "k8s_container": "web", "action": "start", "object": "c" * 64, "body": "b"}
-    stop = {"action": "stop", "object": SANDBOX, "container_id": SANDBOX, "body": "b"}
+    stop: dict[str, object] = {"action": "stop", "object": SANDBOX, "container_id": SANDBOX, "body": "b"}
     lines = draw(stop, {**container, "outcome": "success"})
 
     assert lines[-2].endswith("stop · b")
