@@ -10,6 +10,7 @@ from kata_audit.cli.asking import between, scope_of
 from kata_audit.cli.options import columns_option, example, namespace_option, store_option, time_options
 from kata_audit.cli.output import FORMATS, output_option, write_lines, write_rows
 from kata_audit.cli.terminal import say
+from kata_audit.cli.unnamed import Unnamed
 
 _TEXT_COLUMNS = ("seq", "timestamp", "severity_text", "origin", "component", "k8s_pod", "body")
 
@@ -45,7 +46,8 @@ def command(
     """Find records.
 
     QUERY is `field:value`, a word or "quoted text", joined by AND, OR and NOT; '' is every record. Identities are known
-    from all records, so a search by pod finds what was written before the pod was named.
+    from all records, so a search by pod finds what was written before the pod was named; actors are joined from the API
+    server's audit log, so a search by actor finds what the node did for that user.
     """
     from kata_audit.predicate.language import parse_query
     from kata_audit.predicate.tree import all_of
@@ -61,7 +63,9 @@ def command(
         wanted = columns or (_TEXT_COLUMNS if form == "text" else tuple(RECORD_SCHEMA.names))
         order = Order(newest_first=newest)
         found = reader.scan(scope_of(namespaces), where, wanted, order=order, limit=limit + 1 if limit else None)
-        write_rows(_limited(found, limit), form, wanted)
+        unnamed = Unnamed()
+        write_rows(unnamed.watch(_limited(found, limit)), form, wanted)
+        unnamed.explain(reader, scope_of(namespaces))
 
 
 def _limited(batches: Iterable[Any], limit: int) -> Iterator[Any]:

@@ -51,15 +51,15 @@ _NAMELESS: Final = And(
     )
 )
 """Audit events whose records state no actor; what the API server does not know, nobody else does."""
-_REQUESTS: Final = And(
+API_RECORDS: Final = And(
     (
-        _JOINED,
         Present("actor"),
-        Present("k8s_pod"),
         Compare("component", Op.EQ, str(Component.KUBE_APISERVER)),
         Compare("origin", Op.EQ, str(Origin.HOST)),
     )
 )
+"""Records of the API server's audit log, as far as the host wrote them."""
+_REQUESTS: Final = And((_JOINED, Present("k8s_pod"), API_RECORDS))
 
 Pod = tuple[str, str]
 Read = Callable[[Predicate, Sequence[str]], Iterator[RecordRows]]

@@ -15,7 +15,7 @@ from kata_audit.predicate.sql import Sql, print_sql
 from kata_audit.predicate.tree import Compare, Everything, Not, OneOf, Op, Predicate, Present, all_of
 from kata_audit.schema.fact import FactKind
 from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
-from kata_audit.store.actors import ACTOR_COLUMNS, ActorJoin, Actors
+from kata_audit.store.actors import ACTOR_COLUMNS, API_RECORDS, ActorJoin, Actors
 from kata_audit.store.engine import Engine, MissingSegmentError, to_record_rows
 from kata_audit.store.facts import Fact
 from kata_audit.store.identity import CLUES, FILLED, fill, rewrite
@@ -248,6 +248,21 @@ class Reader:
             hint = "Run `kata-audit verify`: it names the files that are missing."
             raise StoreError("A segment that the log names is missing or cannot be read.", hint=hint) from error
         self._snapshot = self._take_snapshot()
+
+    def requests_between(self, scope: Scope) -> tuple[int, int] | None:
+        """Give the times of the first and the last record of the API server's audit log that the asker may see.
+
+        Returns:
+            Nanoseconds since the Unix epoch; None where there is none.
+        """
+        ends = []
+        for newest_first in (False, True):
+            order = Order(newest_first=newest_first)
+            found = next(self.scan(scope, API_RECORDS, ["timestamp"], order=order, limit=1), None)
+            if found is None:
+                return None
+            ends.append(found.column(0).cast("int64")[0].as_py())
+        return None if None in ends else (ends[0], ends[1])
 
     def resolve(self, scope: Scope, name: str) -> Resolution:
         """Find the sandboxes that a name means.
