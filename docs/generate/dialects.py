@@ -14,8 +14,9 @@ import pyarrow as pa
 from kata_audit.cli.terminal import show
 from kata_audit.cli.times import rfc3339
 from kata_audit.parse import line_envelopes
+from kata_audit.parse.about import About
 from kata_audit.parse.dialects import journal_native
-from kata_audit.parse.dialects.base import About, Dialect
+from kata_audit.parse.dialects.base import Dialect
 from kata_audit.parse.dialects.registry import DIALECTS
 from kata_audit.parse.frames import audit_eventlist, cri, journal_export, journal_json
 from kata_audit.schema.event import UNKNOWN_ACTOR

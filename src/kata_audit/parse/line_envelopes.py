@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from kata_audit.parse.about import About
 from kata_audit.parse.dialects import auditd, host_kernel, journald, runtime_rs_text
-from kata_audit.parse.dialects.base import About
 from kata_audit.parse.draft import Draft
 from kata_audit.parse.frames.prefixes import Prefix, read_prefixes
 from kata_audit.parse.identifiers import COMPONENT_OF_IDENTIFIER, DIALECT_OF_IDENTIFIER
@@ -44,6 +44,10 @@ _FILE = re.compile(
 """A log that is called after its program, as k3s and RKE2 call containerd's."""
 
 
+_KERNEL_FILE = re.compile(r"(?:^|/)(?:dmesg|kmsg|kern)(?:\.(?:log|txt))?(?:[.-][^/]*)?$")
+"""A copy of the kernel's ring is called so by those who make it."""
+
+
 class Lines(NamedTuple):
     """Texts behind prefixes, aligned: row, text, whether a guest wrote it, the dialect that its prefix decides."""
 
@@ -65,6 +69,15 @@ def program_of_file(stream: str) -> str | None:
     """
     match = _FILE.search(unquote(stream.partition("?")[0]))
     return COMPONENT_OF_IDENTIFIER[match[1]] if match else None
+
+
+def dialect_of_file(stream: str) -> str | None:
+    """Tell the dialect of a host's file that is a copy of its kernel's log, whose lines look like a guest kernel's.
+
+    Args:
+        stream: The stream part of a cursor.
+    """
+    return host_kernel.DIALECT.name if _KERNEL_FILE.search(unquote(stream.partition("?")[0])) else None
 
 
 def read_guest_lines(draft: Draft, rows: Sequence[int], lines: Sequence[str], declared: Sequence[str | None]) -> Lines:

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.schema.record import Component
 
 _HEADER = re.compile(

@@ -6,6 +6,7 @@ A dialect reads many texts at once and gives back columns, aligned with the text
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from kata_audit.parse.about import About
 from kata_audit.parse.relays import Relay
 
 
@@ -45,24 +46,6 @@ class Scan(NamedTuple):
     attributes: list[dict[str, str]]
     malformed: list[int]
     inner: Inner | None
-
-
-class About(NamedTuple):
-    """What a person is told of a dialect; its page in the reference is made of this.
-
-    Args:
-        producer: Which programs write it, and where it lands.
-        versions: Of which versions the grammar holds, and how that is known.
-        examples: Lines as they were written; the page shows what becomes of them.
-        holes: What it cannot tell, one sentence each.
-        source: Where the grammar is from.
-    """
-
-    producer: str
-    versions: str
-    examples: tuple[str, ...]
-    holes: tuple[str, ...]
-    source: str
 
 
 class Dialect(NamedTuple):

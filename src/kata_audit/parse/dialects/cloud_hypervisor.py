@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.frames.journal_json import load_once_named
 from kata_audit.parse.stderr import severity_of
 from kata_audit.parse.texts import json_text

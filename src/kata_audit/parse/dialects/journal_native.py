@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Inner, Scan, inner_of
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Inner, Scan, inner_of
 from kata_audit.parse.relays import CONSOLE, GUEST_SUBSYSTEMS, RS_SUBSYSTEMS, Relay, hypervisor_inside, of_rs
 from kata_audit.parse.texts import journal_text
 from kata_audit.schema.record import Component

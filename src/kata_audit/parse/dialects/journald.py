@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.schema.record import Component
 
 _COUNTED = re.compile(r"(?:Suppressed|Missed|Forwarding to syslog missed) (\d{1,18}) (?:kernel )?messages(?: from (.+))?")

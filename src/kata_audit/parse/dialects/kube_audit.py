@@ -12,8 +12,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kata_audit.parse.about import About
 from kata_audit.parse.api_audit import ApiRequest, columns_of
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.frames.journal_json import load_object
 
 _LEVELS = frozenset({"None", "Metadata", "Request", "RequestResponse"})

@@ -10,9 +10,10 @@ import json
 import re
 from collections.abc import Sequence
 
+from kata_audit.parse.about import About
 from kata_audit.parse.api_audit import ApiRequest, columns_of
 from kata_audit.parse.api_paths import read_object
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.texts import unquote_go
 
 _QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'

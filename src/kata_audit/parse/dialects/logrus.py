@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan, inner_of
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Inner, Scan, inner_of
 from kata_audit.parse.logrus_fields import component_of, copy_keys, identities_of
 from kata_audit.parse.relays import GO_SUBSYSTEMS, Relay, of_go
 from kata_audit.parse.texts import unquote_go

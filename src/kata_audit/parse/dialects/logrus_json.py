@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.frames.journal_json import load_once_named
 from kata_audit.parse.logrus_fields import component_of, identities_of
 from kata_audit.schema.severity import LOGRUS

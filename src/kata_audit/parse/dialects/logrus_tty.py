@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.terminal import without_sequences
 from kata_audit.parse.texts import unquote_go
 from kata_audit.schema.record import Component

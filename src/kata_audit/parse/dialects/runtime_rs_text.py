@@ -10,7 +10,8 @@ Source: Kata `src/runtime-rs`, captures of 4.1.0 printed with `journalctl -o sho
 from collections.abc import Sequence
 from typing import Any, Final
 
-from kata_audit.parse.dialects.base import About, Dialect, Scan, inner_of
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Scan, inner_of
 from kata_audit.parse.relays import Relay, of_rs
 from kata_audit.schema.record import Component
 

@@ -11,7 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Inner, Scan, inner_of
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Inner, Scan, inner_of
 from kata_audit.parse.frames.journal_json import load_once_named
 from kata_audit.parse.relays import CONSOLE, GUEST_SUBSYSTEMS, RS_SUBSYSTEMS, Relay, hypervisor_inside, of_rs
 from kata_audit.parse.texts import journal_text

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kata_audit.parse.dialects.base import About, Dialect, Scan
+from kata_audit.parse.about import About
+from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.guest_components import component_of_module, is_known
 from kata_audit.parse.terminal import without_sequences
 from kata_audit.schema.severity import RUST

@@ -11,7 +11,7 @@ Source: Kubernetes `staging/src/k8s.io/apiserver/plugin/pkg/audit/webhook`, `aud
 import re
 from typing import NamedTuple
 
-from kata_audit.parse.dialects.base import About
+from kata_audit.parse.about import About
 
 _OUTSIDE = re.compile(rb'(?:[^"{}\[\]\n]|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+")*+(["{}\[\]\n])')
 """Up to the next byte that counts; a quote is one only where its text does not end in these bytes."""

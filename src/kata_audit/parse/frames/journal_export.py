@@ -8,7 +8,7 @@ Source: systemd, "Journal Export Formats", section "Journal Export Format".
 
 import re
 
-from kata_audit.parse.dialects.base import About
+from kata_audit.parse.about import About
 
 _BINARY_NAME = re.compile(rb"(?:\A|\n)[^\n=]+\n")
 _LENGTH_BYTES = 8

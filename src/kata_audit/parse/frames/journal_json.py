@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from kata_audit.parse.dialects.base import About
+from kata_audit.parse.about import About
 
 _MAX_SLOW_BYTES = 1 << 20
 
