@@ -58,6 +58,7 @@ docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate/commands.py
 	$(BIN)/python docs/generate/search_language.py
 	$(BIN)/python docs/generate/dialects.py
+	$(BIN)/python docs/generate/events.py
 	$(BIN)/python docs/generate/checks.py
 
 lock: ## pin the newest packages that fit; needs uv, which is no dependency of ours

@@ -9,8 +9,9 @@ Source: Kubernetes `apiserver/pkg/apis/audit`, `pkg/audit`; captures of 1.34.4 w
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kata_audit.parse.api_paths import KubeletTarget, read_kubelet, read_query
@@ -85,6 +86,32 @@ _VERBS = {
 _CHANGES = {Action.CREATE: "create", Action.UPDATE: "update", Action.DELETE: "delete"}
 _CHANGED = {"pods": "pod", "runtimeclasses": "runtime_class"}
 """Resources whose changes have names of their own."""
+EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "api.exec": "Somebody asked to run a command in a container; what ran, the node tells.",
+        "api.attach": "Somebody asked to attach to a container's main process.",
+        "api.port_forward": "Somebody asked for a connection to a port inside a pod.",
+        "api.proxy": "Somebody spoke to a pod or a service through the API server.",
+        "api.logs": "Somebody asked for a container's output.",
+        "api.ephemeral_container": "Somebody asked to add a container to a running pod.",
+        "api.pod_bind": "The scheduler gave a pod to a node.",
+        "api.pod_evict": "Somebody asked to evict a pod.",
+        "api.pod_create": "Somebody asked for a new pod.",
+        "api.pod_update": "Somebody asked to change a pod.",
+        "api.pod_delete": "Somebody asked to delete a pod.",
+        "api.runtime_class_create": "Somebody asked for a new RuntimeClass, which decides how pods are isolated.",
+        "api.runtime_class_update": "Somebody asked to change a RuntimeClass, which decides how pods are isolated.",
+        "api.runtime_class_delete": "Somebody asked to delete a RuntimeClass.",
+        "api.secret_read": "Somebody asked for Secret objects.",
+        "api.token_create": "Somebody asked for a token of a service account.",
+        "api.token_review": "Somebody asked whose a token is.",
+        "api.access_review": "Somebody asked whether a user may do something.",
+        "api.kubelet_access": "A kubelet asked whether somebody who came straight to it may use it.",
+        "api.node_proxy": "Somebody spoke to a kubelet through the API server, past the rules for pods.",
+        "api.request": "Any other request to the API server.",
+    }
+)
+"""Every name that the event of a request may have, and what it means."""
 _CONTAINER_IN_QUERY = frozenset({"exec", "attach", "log"})
 _READS = frozenset({"get", "list", "watch"})
 _SYSTEM = ("system:node:", "system:kube-", "system:apiserver", "system:serviceaccount:kube-system:")

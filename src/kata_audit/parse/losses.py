@@ -11,6 +11,7 @@ Source: slog-async 2 (`Async::push_dropped`); systemd `src/journal` (`journald-r
 
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kata_audit.parse.draft import Draft
@@ -72,6 +73,15 @@ _KINDS = tuple(
         ),
     )
 )
+EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "loghealth.forwarding_missed": "journald could not hand records on to syslog; the journal itself has them.",
+        "loghealth.audit_events_dropped": "The API server could not write or send audit events, and has dropped them.",
+        "loghealth.journal_reader_limited": "rsyslog read the journal too fast for its own limit, and has dropped records.",
+        "loghealth.line_cut": "journald cut a long line, and its rest was not found.",
+    }
+)
+"""What the losses are that no entry of the catalogue tells of."""
 LOSSES = tuple(f"^(?:{kind.pattern.pattern})" for kind in _KINDS)
 """What messages that declare a loss are like, as RE2, for those who have nothing but the message."""
 _KINDS_OF: dict[Component | None, tuple[_Kind, ...]] = {
