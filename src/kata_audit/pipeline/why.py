@@ -37,6 +37,8 @@ COLUMNS: Final = (
     "runtime_class",
 )
 """What a verdict needs of a record."""
+UNDECLARED: Final = "undeclared"
+"""Stands among the layers that were heard where records came from files of which nobody declared who wrote them."""
 _ERRORS: Final = ("error", "err")
 _COPIES: Final = 4_096
 """Records among which copies of one are looked for."""
@@ -244,6 +246,8 @@ class Case:
         if row["origin"] == Origin.HOST:
             self._heard.add("cri" if component in {None, "crio"} or body.startswith(_CRI_SAYS) else component)
             self._machine_ran = self._machine_ran or body.startswith(_STARTS)
+        elif row["origin"] != Origin.GUEST:
+            self._heard.add(UNDECLARED)
         elif component == "agent":
             # runtime-rs writes its own client's words where the agent's stand; only the agent's carry the agent's clock.
             self._heard |= {"agent"} if row["guest_timestamp"] is not None else set()

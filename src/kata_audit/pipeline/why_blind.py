@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from kata_audit.pipeline.why import Verdict
+from kata_audit.pipeline.why import UNDECLARED, Verdict
 from kata_audit.predicate.tree import Match, Not, OneOf, Predicate, Present, Syntax, all_of, any_of
 from kata_audit.schema.event import Action
 from kata_audit.schema.record import Component
@@ -39,6 +39,7 @@ _WITHOUT: Final = {
     "kubelet": "no record in this time; volumes, images, probes are not here",
     "kube-apiserver": "no audit in this time; who made or deleted the pod is not here",
 }
+_OF_NOBODY: Final = "files that nobody declared prove nothing; ingest them with --transport host-file"
 
 
 class Loss(NamedTuple):
@@ -65,7 +66,8 @@ def blind(verdict: Verdict, around: frozenset[str], losses: Sequence[Loss]) -> t
         losses: Records of that time that say that records were lost.
 
     Returns:
-        Layers in order from the caller down to the guest, then losses. A guest that never ran is not missed.
+        Layers in order from the caller down to the guest, then files of nobody, then losses. A guest that never ran is not
+        missed.
     """
     heard = (
         set(around) | ({"shim"} if verdict.heard & _SHIMS else set()) | (verdict.heard & {"agent", "guest-kernel", "cri"})
@@ -75,7 +77,8 @@ def blind(verdict: Verdict, around: frozenset[str], losses: Sequence[Loss]) -> t
     if verdict.sandbox_id is None:
         heard |= {"shim", "agent", "guest-kernel"}
     missing = tuple(Blind(layer, reason) for layer, reason in _WITHOUT.items() if layer not in heard)
-    return (*missing, *_lost(losses))
+    undeclared = (Blind(UNDECLARED, _OF_NOBODY),) if UNDECLARED in verdict.heard else ()
+    return (*missing, *undeclared, *_lost(losses))
 
 
 def _lost(losses: Sequence[Loss]) -> tuple[Blind, ...]:

@@ -81,7 +81,9 @@ def gather(reader: Reader, scope: Scope, causes: Causes, name: str, when: Predic
     """
     try:
         sandboxes = reader.resolve(scope, name).sandboxes
-    except UsageError:
+    except UsageError as error:
+        if error.problems:  # several things have this name
+            raise
         alone = _answer_pod(reader, scope, causes, name, when)
         if alone is None:
             raise
@@ -109,9 +111,9 @@ def _answer(reader: Reader, scope: Scope, causes: Causes, sandbox: str, when: Pr
 
 
 def _answer_pod(reader: Reader, scope: Scope, causes: Causes, name: str, when: Predicate) -> Answer | None:
-    """Judge a pod by the records that name it, where none names a sandbox; None where nothing names it."""
+    """Judge a pod by the records that name it, where no fact names a sandbox of it; None where nothing names it."""
     namespace, _, pod = name.rpartition("/")
-    where = all_of(_NO_SANDBOX, when, _of_pod({"k8s_pod": pod, "k8s_namespace": namespace}))
+    where = all_of(when, _of_pod({"k8s_pod": pod, "k8s_namespace": namespace}))
     case = Case(causes, None)
     for rows in reader.scan(scope, where, COLUMNS):
         case.add(rows)

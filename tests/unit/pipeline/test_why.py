@@ -160,6 +160,17 @@ def test_a_guest_cannot_explain_away_what_the_host_knows() -> None:
     assert told(STARTED, PANIC, QEMU, LOST) == ("hypervisor", "qemu-cpu-model")
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_batches_do_not_matter(size: int) -> None:
+    """The same records in other batches give the same answer."""
+    rows = [STARTED, {**QMP, "copy_key": 5}, {**QMP, "copy_key": 5}, PANIC, LOST, STOP, exited(137), START]
+    whole, case = records(*rows), Case(causes(), SANDBOX)
+    for start in range(0, len(rows), size):
+        case.add(whole.slice(start, size))
+
+    assert case.verdict() == verdict(*rows)
+
+
 def test_an_unknown_cause_is_said_to_be_unknown() -> None:
     """The innermost text and the layer that it came through are the answer then."""
     found = verdict(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.evidence import derive
 from tests.stores import KEY
-from tests.unit.pipeline.why_lines import AGENT, CONTAINERD, NO_AGENT, NO_DEVICE, OOM
+from tests.unit.pipeline.why_lines import AGENT, CONTAINERD, LOST_AGENT, NO_AGENT, NO_DEVICE, OOM, SHIM
 
 from kata_audit.clock import ManualClock
 from kata_audit.errors import UsageError
@@ -123,6 +123,36 @@ def test_a_file_of_another_sandbox_adds_nothing(tmp_path: Path) -> None:
 
     assert verdict.cause is not None
     assert verdict.cause.id == "agent-unreachable"
+
+
+def test_files_that_nobody_declared_are_no_evidence(tmp_path: Path) -> None:
+    """A line of a shim from a file of nobody makes nothing fail (law L7), and the answer says what to do about it."""
+    with open_reader(make(tmp_path, {"lines.log": (SHIM, Transport.BARE)}), link=link) as reader:
+        (answer,) = ask(reader, LOST_AGENT).answers
+
+    assert not answer.verdict.failed
+    assert "undeclared" in {one.layer for one in answer.blind}
+
+
+def test_the_same_line_of_a_declared_file_is_evidence(tmp_path: Path) -> None:
+    """What was declared counts."""
+    with open_reader(make(tmp_path, {"lines.log": (SHIM, Transport.HOST_FILE)}), link=link) as reader:
+        (answer,) = ask(reader, LOST_AGENT).answers
+
+    assert answer.verdict.failed
+    assert "undeclared" not in {one.layer for one in answer.blind}
+
+
+def test_a_name_of_several_pods_is_no_answer(tmp_path: Path) -> None:
+    """A pod's name in two namespaces is a mistake that lists both, not a mixed answer."""
+    other = CONTAINERD.replace(NO_DEVICE, "ab" * 32).replace('namespace:\\"default', 'namespace:\\"other')
+    with (
+        open_reader(make(tmp_path, {"containerd.log": (CONTAINERD + other, Transport.HOST_FILE)}), link=link) as reader,
+        pytest.raises(UsageError) as caught,
+    ):
+        ask(reader, "bad-qemu-nokernel")
+
+    assert len(caught.value.problems) == 2
 
 
 def test_of_several_sandboxes_the_newest_failed_one_comes_first(tmp_path: Path) -> None:

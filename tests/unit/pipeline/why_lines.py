@@ -1,4 +1,4 @@
-"""Lines of captured runs that answers of `why` are made of (containerd of go-info and rs-remote2-info, an agent); their
+"""Lines of captured runs that answers of `why` are made of (containerd and shim of go-info and rs-remote2-info, an agent); their
 backtraces are cut after the first frame."""
 
 NO_DEVICE = "f16446fba0c1b27280444f050cd8e8318de6330239cb0c2058325da8da0a06f6"
@@ -17,4 +17,8 @@ time="2026-11-23T06:09:04.129012786Z" level=error msg="RunPodSandbox for name:\"
 """.lstrip()
 AGENT = r"""
 {"msg":"Failed to initialize agent policy: \n--> /etc/kata-opa/default-policy.rego:4:1\n  |\n4 | \n  | ^\nerror: expecting expression\n\nStack backtrace:\n   0: anyhow::kind::Adhoc::new","level":"ERRO","ts":"2026-11-23T06:08:27.500000000Z","version":"0.1.0","subsystem":"root","name":"kata-agent","pid":"1","source":"agent"}
+""".lstrip()
+LOST_AGENT = "b111a2573883838d1941b5cd3b0e40372ef8f8daf416383f351adcd2f0cc97c8"
+SHIM = f"""
+time="2026-11-23T06:07:47.841325064Z" level=error msg="Wait for process failed" container={LOST_AGENT} error="ttrpc: closed" name=containerd-shim-v2 pid={LOST_AGENT} sandbox={LOST_AGENT} source=containerd-kata-shim-v2
 """.lstrip()
