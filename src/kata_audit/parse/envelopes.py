@@ -17,7 +17,7 @@ from kata_audit.parse.frames.journal_export import read_fields
 from kata_audit.parse.frames.journal_json import load_object
 from kata_audit.parse.frames.sandbox_path import read_sandbox
 from kata_audit.parse.identifiers import COMPONENT_OF_IDENTIFIER, DIALECT_OF_IDENTIFIER
-from kata_audit.parse.line_envelopes import Lines, program_of_file, read_guest_lines, read_host_lines
+from kata_audit.parse.line_envelopes import Lines, dialect_of_file, program_of_file, read_guest_lines, read_host_lines
 from kata_audit.parse.texts import decode, journal_text
 from kata_audit.schema.record import Component, EvidenceRows, ParseStatus
 from kata_audit.schema.severity import SYSLOG_PRIORITY
@@ -103,7 +103,8 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
                 _state_sandboxes(draft, evidence, rows)
                 _extend(texts, read_guest_lines(draft, rows, lines, declared))
             else:
-                _state_programs(draft, evidence, rows, transport)
+                if transport is Transport.HOST_FILE:
+                    declared = _state_programs(draft, evidence, rows, declared)
                 _extend(texts, read_host_lines(draft, rows, lines, declared))
     return texts
 
@@ -124,14 +125,19 @@ def _state_sandboxes(draft: Draft, evidence: EvidenceRows, rows: Sequence[int]) 
         draft.put("identity_basis", rows, ["path" if sandboxes[stream] else None for stream in streams])
 
 
-def _state_programs(draft: Draft, evidence: EvidenceRows, rows: Sequence[int], transport: Transport) -> None:
-    """Name the program of a host's file that is called after it; its records may still name another one themselves."""
-    if transport is not Transport.HOST_FILE:
-        return
+def _state_programs(
+    draft: Draft, evidence: EvidenceRows, rows: Sequence[int], declared: Sequence[str | None]
+) -> list[str | None]:
+    """Name the program of a host's file that is called after it; its records may still name another one themselves.
+
+    Gives the dialects that are declared, or that the file's name tells.
+    """
     streams = [cursor.rpartition("@")[0] for cursor in evidence.column("cursor").take(rows).to_pylist()]
     programs = {stream: program_of_file(stream) for stream in set(streams)}
     if any(programs.values()):
         draft.put("component", rows, [programs[stream] for stream in streams])
+    dialects = {stream: dialect_of_file(stream) for stream in programs}
+    return [dialect or dialects[stream] for dialect, stream in zip(declared, streams, strict=True)]
 
 
 def _export(block: bytes) -> Mapping[str, Any] | None:
@@ -232,10 +238,16 @@ def _dialect_of_transport(entry: Mapping[str, Any]) -> str | None:
 
 
 def _dialect_of_entry(entry: Mapping[str, Any]) -> str | None:
-    """Tell the dialect that an entry's trusted transport or its identifier decides; None leaves it to the signatures."""
-    identifier = entry.get("SYSLOG_IDENTIFIER")
-    named = DIALECT_OF_IDENTIFIER.get(identifier) if type(identifier) is str else None
-    return _dialect_of_transport(entry) or named
+    """Tell the dialect that an entry's trusted transport or its identifier decides; None leaves it to the signatures.
+
+    Programs write to the kernel's log too, and journald takes their name from there: such an entry is not the kernel's.
+    """
+    identifier, by_transport = entry.get("SYSLOG_IDENTIFIER"), _dialect_of_transport(entry)
+    if type(identifier) is not str:
+        return by_transport
+    if by_transport == host_kernel.DIALECT.name and identifier != "kernel":
+        by_transport = journald.DIALECT.name if identifier == "systemd-journald" else None
+    return by_transport or DIALECT_OF_IDENTIFIER.get(identifier)
 
 
 def _keep_broken(draft: Draft, rows: Sequence[int], frames: Mapping[int, bytes]) -> None:

@@ -32,6 +32,9 @@ def entry(**fields: object) -> str:
         ({"_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel", "MESSAGE": "x"}, "journal/host-kernel", "host-kernel"),
         ({"_TRANSPORT": "audit", "SYSLOG_IDENTIFIER": "audit", "MESSAGE": "AVC avc:  denied"}, "journal/auditd", "auditd"),
         ({"_TRANSPORT": "driver", "SYSLOG_IDENTIFIER": "systemd-journald", "MESSAGE": "x"}, "journal/journald", "journald"),
+        ({"_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "systemd", "MESSAGE": "x"}, "journal", "other"),
+        ({"_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "systemd-journald", "MESSAGE": "x"}, "journal/journald", "journald"),
+        ({"_TRANSPORT": "kernel", "MESSAGE": "A panic occurred at x"}, "journal/host-kernel", "runtime-rs"),
         ({"_TRANSPORT": ["kernel"], "SYSLOG_IDENTIFIER": ["kernel"], "MESSAGE": "x"}, "journal", None),
     ],
 )  # fmt: skip

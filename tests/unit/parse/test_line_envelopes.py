@@ -116,13 +116,14 @@ def test_a_prefix_that_nobody_declared_is_of_unknown_origin() -> None:
 
 def test_a_file_that_is_called_after_its_program_is_that_programs() -> None:
     """k3s and RKE2 leave containerd's own log in a file of its name; shims that write there still name themselves."""
-    text = f"{RUN_POD}\n{SHIM}\n".encode()
+    unheard = 'time="2026-11-23T06:06:46Z" level=info msg="never heard of"'
+    text = f"{RUN_POD}\n{SHIM}\n{unheard}\n".encode()
     name = "/var/lib/rancher/k3s/agent/containerd/containerd.log?1-2-aa"
     host, bare = (derive(evidence(text, transport, stream=name)) for transport in (Transport.HOST_FILE, Transport.BARE))
 
-    assert column(host, "component") == ["containerd", "runtime-go"]
-    assert column(host, "k8s_pod") == ["web-0", None]
-    assert column(bare, "component") == [None, "runtime-go"]
+    assert column(host, "component") == ["containerd", "runtime-go", "containerd"]
+    assert column(host, "k8s_pod") == ["web-0", None, None]
+    assert column(bare, "component")[2] is None
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,20 @@ def test_a_file_that_is_called_after_its_program_is_that_programs() -> None:
 def test_only_a_whole_name_tells_the_program(stream: str, program: str | None) -> None:
     """Rotated and compressed logs too; a name that holds the word is another file."""
     assert program_of_file(stream) == program
+
+
+@pytest.mark.parametrize("name", ["/var/log/dmesg", "/var/log/kern.log.1", "kmsg.txt", "/var/log/dmesg.0.gz"])
+def test_a_copy_of_the_kernels_log_is_the_hosts_kernel(name: str) -> None:
+    """Declared as the host's and called so, its lines are not taken for a guest's kernel; undeclared they may be any."""
+    line = b"[    5.140900] KVM: x\n"
+    host, bare, console = (
+        derive(evidence(line, transport, stream=f"{name}?1-2-aa"))
+        for transport in (Transport.HOST_FILE, Transport.BARE, Transport.CONSOLE)
+    )
+
+    assert row(host, "component", "dialect", "body") == ("host-kernel", "host-kernel", "KVM: x")
+    assert row(bare, "component", "dialect") == (None, "kernel")
+    assert row(console, "component", "origin") == ("guest-kernel", "guest")
 
 
 def test_the_example_has_a_prefix() -> None:
