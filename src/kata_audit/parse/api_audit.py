@@ -145,6 +145,8 @@ def kind_of(request: ApiRequest, kubelet: KubeletTarget | None) -> tuple[Action,
 
 def _asks_of_kubelet(request: ApiRequest) -> bool:
     """Tell whether a node asks if somebody may use its kubelet, who came straight to it and not through the API server."""
+    if request.resource != "subjectaccessreviews":
+        return False
     about = tuple(request.attributes.get(f"review.{key}", "") for key in ("resource", "subresource"))
     return about == ("nodes", "proxy") and request.attributes.get("review.user") not in _API_SERVER
 
