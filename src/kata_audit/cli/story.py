@@ -174,16 +174,25 @@ def _text(moment: Moment, room: int) -> str:
     act = fit(act, max(room - width_of(show(who)), least))
     if room - width_of(act + show(who)) < _LEAST_WORDS:
         return fit(act + who, room)
-    is_bad = moment.act is not None and moment.act.outcome in _BAD
-    return fit(f"{act}{who} · {how if is_bad and how else said}", room)
+    if how and moment.act is not None and moment.act.outcome in _BAD:
+        return _caused(f"{show(act + who)} ·", how, room)
+    return fit(f"{act}{who} · {said}", room)
 
 
 def _cut(said: str, how: str, room: int) -> str:
     """Cut both what a record says and how it went: of the first the end, of the second the beginning."""
     first = fit(said, max(room * 2 // 5, room - width_of(show(how)) - 1))
-    left = room - width_of(first) - 1
-    name, _, value = show(how).partition("=")
-    return f"{first} {name}=…{_end_of(value, max(left - width_of(name) - 2, 1))}"
+    return _caused(first, how, room)
+
+
+def _caused(shown: str, how: str, room: int) -> str:
+    """Put behind a shown text how it went, as much of its end as there is room for."""
+    left = room - width_of(shown) - 1
+    how = show(how)
+    if width_of(how) <= left:
+        return f"{shown} {how}"
+    name, _, value = how.partition("=")
+    return f"{shown} {name}=…{_end_of(value, max(left - width_of(name) - 2, 1))}"
 
 
 def _act(act: Act, moment: Moment) -> tuple[str, str]:

@@ -103,7 +103,7 @@ def test_an_audit_event_says_who_did_what_and_how_it_went() -> None:
 
     assert 'exec ["cat","/etc/shadow"] by alice: denied · get /api/v1' in draw(EXEC, width=0)[-1]
     assert draw(EXEC, width=80)[-1].endswith(' exec ["cat","/etc/shadow… by alice: denied')
-    assert draw(EXEC, width=100)[-1].endswith('exec ["cat","/etc/shadow"] by alice: denied · reason=no such…')
+    assert draw(EXEC, width=100)[-1].endswith('exec ["cat","/etc/shadow"] by alice: denied · reason=…uch role')
     assert draw(EXEC, width=60)[-1].endswith('│ api       exec ["cat","/… by alice: denied')
     assert draw(guess, width=0)[-1].partition(" · ")[0].endswith('exec ["cat","/etc/shadow"] by alice?')
 
