@@ -83,7 +83,7 @@ _DIGITS: Final = 5
 _EXIT_GO: Final = "Publishing container exit status"
 _ASKED_CODES: Final = frozenset({137, 143})
 """What a container that is stopped ends with. Without a CRI's records nobody can say whether it was."""
-_CRI_SAYS: Final = ("RunPodSandbox for ", "CreateContainer within ", "StartContainer for ", "connecting to shim ")
+_CRI_SAYS: Final = ("RunPodSandbox for ", "CreateContainer within ", "StartContainer for ", "StopPodSandbox for ")
 _VARIES: Final = re.compile(r"[0-9a-f]{12,}|\d+|\"[^\"]*\"")
 
 
@@ -244,7 +244,7 @@ class Case:
                 self._named[name] = row[name]
         component, body = row["component"], row["body"] or ""
         if row["origin"] == Origin.HOST:
-            self._heard.add("cri" if component in {None, "crio"} or body.startswith(_CRI_SAYS) else component)
+            self._heard.add("cri" if component == "crio" or body.startswith(_CRI_SAYS) else component or "containerd")
             self._machine_ran = self._machine_ran or body.startswith(_STARTS)
         elif row["origin"] != Origin.GUEST:
             self._heard.add(UNDECLARED)
