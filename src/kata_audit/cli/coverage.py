@@ -23,8 +23,9 @@ def coverage_lines(source: str, transport: str, coverage: "Coverage") -> Iterato
     width = terminal_width()
     statuses = ", ".join(f"{status} {count:,}" for status, count in coverage.statuses.most_common())
     yield show(source)
-    understood = f"{share(coverage.parsed, coverage.records)} understood: {statuses or 'none'}"
-    yield f"  {coverage.records:,} records ({transport}), {understood}"
+    yield f"  {coverage.records:,} records ({transport}), {share(coverage.parsed, coverage.records)} understood"
+    if len(coverage.statuses) > 1:
+        yield f"  {statuses}"
     yield f"  {share(coverage.named, coverage.records)} named: {coverage.named:,} are of a known event"
     if coverage.masked:
         yield f"  secrets masked in them: {coverage.masked:,}"
@@ -45,7 +46,7 @@ def coverage_lines(source: str, transport: str, coverage: "Coverage") -> Iterato
     unnamed = coverage.unnamed()
     if unnamed:
         yield ""
-        yield "  Without a name, most frequent first; what may be content is `*`:"
+        yield "  Most frequent without a name (`*` may be content):"
         rows = [(f"{one.records:,}", one.component, one.message) for one in unnamed]
         yield from _indented(table(("records", "component", "message"), rows, width=_inner(width)))
     yield from _losses(coverage.losses(), width)
