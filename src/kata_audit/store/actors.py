@@ -123,21 +123,17 @@ class Actors:
         nameless = evaluate(_NAMELESS, rows)
         if not pc.any(nameless).as_py():
             return rows
-        acts = rows.filter(pc.and_(nameless, evaluate(_JOINED, rows)))
-        pods = {
-            (namespace, pod)
-            for namespace, pod in zip(
-                acts.column("k8s_namespace").to_pylist(), acts.column("k8s_pod").to_pylist(), strict=True
-            )
-            if namespace and pod
-        }
-        named = self._join.name_actors(rows, self._requests_of(pods))
+        joinable = pc.and_(nameless, evaluate(_JOINED, rows))
+        acts = rows.filter(joinable)
+        names = (acts.column(name).to_pylist() for name in ("k8s_namespace", "k8s_pod"))
+        pods = {(namespace, pod) for namespace, pod in zip(*names, strict=True) if namespace and pod}
+        named = self._join.name_actors(acts, self._requests_of(pods))
         for name, values in zip(ACTOR_COLUMNS, named, strict=True):
-            if name in rows.schema.names:
-                field = rows.schema.field(name)
-                column = pa.array(values, pa.string())
-                column = column.dictionary_encode() if pa.types.is_dictionary(field.type) else column
-                rows = rows.set_column(rows.schema.get_field_index(name), field, column.cast(field.type))
+            field = rows.schema.field(name)
+            column = pc.if_else(nameless, _NO_ACTOR[name], rows.column(name).cast(pa.string()))
+            column = pc.replace_with_mask(column, joinable, pa.array(values, pa.string()))
+            column = column.dictionary_encode() if pa.types.is_dictionary(field.type) else column
+            rows = rows.set_column(rows.schema.get_field_index(name), field, column.cast(field.type))
         return rows
 
     def _requests_of(self, pods: set[Pod]) -> Mapping[Pod, Sequence[ApiRequest]]:
