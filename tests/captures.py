@@ -55,15 +55,15 @@ def logs(folder: Path) -> Iterator[Log]:
         if path.name == "agents.tar.gz":
             yield from agents(path)
         elif path.name == "journal.export.gz":
-            yield _log(path, Transport.JOURNAL_EXPORT, None)
+            yield read_log(path, Transport.JOURNAL_EXPORT)
         elif path.name in {"console.log.gz", "agent.jsonl.gz"}:
-            yield _log(path, Transport.CONSOLE, None)
+            yield read_log(path, Transport.CONSOLE)
         elif folder.name in _FOLDERS and not path.name.endswith(".json.gz"):
-            yield _log(path, Transport.HOST_FILE, _FOLDERS[folder.name])
+            yield read_log(path, Transport.HOST_FILE, _FOLDERS[folder.name])
         elif path.name in _HOST_FILES:
-            yield _log(path, Transport.HOST_FILE, _HOST_FILES[path.name])
+            yield read_log(path, Transport.HOST_FILE, _HOST_FILES[path.name])
         elif path.name.startswith(_TOOLS) and path.name.endswith(".stderr.gz") and "log-parser" not in path.name:
-            yield _log(path, Transport.HOST_FILE, None)
+            yield read_log(path, Transport.HOST_FILE)
 
 
 def agents(path: Path) -> Iterator[Log]:
@@ -75,5 +75,6 @@ def agents(path: Path) -> Iterator[Log]:
                 yield Log(member.name, data.read(), Transport.CONSOLE, None)
 
 
-def _log(path: Path, transport: Transport, dialect: str | None) -> Log:
+def read_log(path: Path, transport: Transport, dialect: str | None = None) -> Log:
+    """Read one gzipped log."""
     return Log(path.name, gzip.decompress(path.read_bytes()), transport, dialect)
