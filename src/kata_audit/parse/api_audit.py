@@ -275,7 +275,7 @@ def columns_of(requests: Sequence[ApiRequest | None]) -> tuple[dict[str, list[An
 
     Returns:
         Columns as a dialect's scan gives them, `stated_class` among them (what a record is kept for), and attributes. A
-        request that is not kept for an audit has an actor, but neither action nor event name.
+        request that is not kept for an audit has an actor and an event name, but no action, object or outcome.
     """
     rows = [_columns(request) if request is not None else ({}, {}) for request in requests]
     names = dict.fromkeys(name for columns, _ in rows for name in columns)
@@ -308,8 +308,9 @@ def _columns(request: ApiRequest) -> tuple[dict[str, Any], dict[str, str]]:
         "copy_key": _hash(
             request.audit_id, _micros(request.received), request.uri, request.stage, request.time, request.code
         ),
+        "event_name": event,
         "stated_class": kept_for,
     }
     if kept_for is RetentionClass.AUDIT:
-        columns |= {"action": action, "event_name": event, "object": _object(request, kubelet), "outcome": outcome}
+        columns |= {"action": action, "object": _object(request, kubelet), "outcome": outcome}
     return columns, _attributes(request, action, kubelet)

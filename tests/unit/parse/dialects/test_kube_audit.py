@@ -205,6 +205,7 @@ def test_what_a_request_is_kept_for(fields: dict[str, Any], kept: str) -> None:
 
     assert row["class"] == kept
     assert (row["action"] is not None) == (kept == "audit")
+    assert row["event_name"].startswith("api.")
     assert row["actor"] == ({**json.loads(EXEC), **fields})["user"]["username"]
 
 
