@@ -27,14 +27,17 @@ _MAX_SLEW = 500e-6
 """How fast a clock that runs may drift: Linux slews by at most 500 parts in a million (`include/linux/timex.h`, MAXFREQ)."""
 _READING = 256
 """Records of one reading of the skew, at first."""
-_READING_NS = 600 * _SECOND
-_FEW = 32
-"""A reading of fewer records may hold late ones only."""
+_LONG, _READING_NS = 32, 600 * _SECOND
+"""Or so many records over so long a time: a clock drifts."""
+_BURST_NS = 10_000_000
+"""Records that came within it are one witness: what a relay held back comes all at once."""
+_FEW, _SOME = 3, 6
+"""With fewer witnesses all may be late. In captures two bursts were late by up to 0.28 s, five by 19 ms, six by 4 ms."""
 _MAX_READINGS = 256
 _MAX_ERAS = 64
 """A clock that is set more often than this is none."""
-_LEAST_BAND_NS, _FEW_BAND_NS = 1_000_000, 100_000_000
-"""What a relay takes at least is not seen: a millisecond is allowed for it, a tenth of a second where records are few."""
+_LEAST_BAND_NS, _SOME_BAND_NS, _FEW_BAND_NS = 1_000_000, 100_000_000, 500_000_000
+"""What a relay takes at least is not seen: a millisecond is allowed for it, and more where witnesses are few."""
 
 
 class Jump(NamedTuple):
@@ -54,7 +57,7 @@ class Place(NamedTuple):
 
 
 class Skew(NamedTuple):
-    """How far a guest's clock is behind the host's between two times of the host, over so many records.
+    """How far a guest's clock is behind the host's between two times of the host, over so many records in so many bursts.
 
     It is `low_ns` less what the quickest relay took; by `high_ns` half of the records came, however it drifted.
     """
@@ -64,11 +67,13 @@ class Skew(NamedTuple):
     low_ns: int
     high_ns: int
     records: int
+    bursts: int
 
     @property
     def band_ns(self) -> int:
         """How well it is known, in both directions."""
-        return max(self.high_ns - self.low_ns, _LEAST_BAND_NS if self.records >= _FEW else _FEW_BAND_NS)
+        least = _FEW_BAND_NS if self.bursts < _FEW else _SOME_BAND_NS if self.bursts < _SOME else _LEAST_BAND_NS
+        return max(self.high_ns - self.low_ns, least)
 
 
 class _Reading(NamedTuple):
@@ -120,7 +125,8 @@ def _joined(first: _Reading, last: _Reading, readings: list[_Reading]) -> _Readi
     """Join readings in a row into one that covers them all."""
     skews = [reading.skew for reading in readings]
     low, high = min(skew.low_ns for skew in skews), max(skew.high_ns for skew in skews)
-    skew = Skew(first.skew.from_ns, last.skew.to_ns, low, high, sum(skew.records for skew in skews))
+    records, bursts = sum(skew.records for skew in skews), sum(skew.bursts for skew in skews)
+    skew = Skew(first.skew.from_ns, last.skew.to_ns, low, high, records, bursts)
     return _Reading(min(reading.guest_from for reading in readings), max(reading.guest_to for reading in readings), skew)
 
 
@@ -168,7 +174,7 @@ class Clock:
     def _take(self, host_ns: int, guest_ns: int) -> None:
         self._recent.append((host_ns, guest_ns))
         self._open.append((host_ns, guest_ns))
-        is_long = len(self._open) >= _FEW and host_ns - self._open[0][0] >= _READING_NS
+        is_long = len(self._open) >= _LONG and host_ns - self._open[0][0] >= _READING_NS
         if is_long or len(self._open) >= self._reading:
             self._close()
 
@@ -198,11 +204,13 @@ class Clock:
         """End the reading that is being taken; give the last one of the era."""
         readings = self._eras[-1].readings
         if self._open:
-            count, guests = len(self._open), [guest for _, guest in self._open]
-            skew = Skew(self._open[0][0], self._open[-1][0], *_low_and_high([h - g for h, g in self._open]), count)
+            hosts, guests = [host for host, _ in self._open], [guest for _, guest in self._open]
+            low, high = _low_and_high([host - guest for host, guest in self._open])
+            bursts = len({host // _BURST_NS for host in hosts})
+            skew = Skew(hosts[0], hosts[-1], low, high, len(hosts), bursts)
             readings.append(_Reading(min(guests), max(guests), skew))
             self._open = []
-            if len(readings) > 1 and count < _FEW:
+            if len(readings) > 1 and bursts < _SOME:
                 readings[-2:] = [_joined(readings[-2], readings[-1], readings[-2:])]
             if len(readings) > _MAX_READINGS:
                 self._thin()
