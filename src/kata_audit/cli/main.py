@@ -43,7 +43,7 @@ COMMANDS = {
     "status": Listed("Look", "Say what came in from where, and what is missing."),
     "verify": Listed("Prove", "Verify a store or a proof bundle."),
     "prove": Listed("Prove", "Write a proof bundle of records."),
-    "node": Listed("Care", "Say what this node's logs can tell, and what nobody will see."),
+    "node": Listed("Care", "Check what this node is set up to log, and set it up."),
     "store": Listed("Care", "Look after the store."),
     "config": Listed("Care", "Look after the configuration."),
     "schema": Listed("Reference", "Print the columns of a record."),

@@ -24,7 +24,7 @@ _SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
 
 @click.group("node")
 def command() -> None:
-    """Look at what this node is set up to log."""
+    """Check what this node is set up to log, and set it up."""
 
 
 @command.command("check")
