@@ -1,5 +1,7 @@
 """The files of the catalogue: read whole, or every mistake told with its place."""
 
+import re
+
 import pytest
 
 from kata_audit.errors import CatalogError
@@ -108,3 +110,20 @@ def test_no_template_looks_for_a_long_hole_from_many_places() -> None:
             kinds = list(template.holes.values())
             if "some" in kinds:
                 assert not {"list", "line"} & set(kinds[kinds.index("some") + 1 :]), template.text
+
+
+def test_no_hole_takes_what_must_follow_it() -> None:
+    """Holes give nothing back: one that may hold the character behind it would leave its template without a match, ever."""
+    greedy = {
+        "word": r"[^\s\"]",
+        "name": r"[A-Za-z0-9_.-]",
+        "maybe": r"[A-Za-z0-9_.-]",
+        "path": r"[^\s\"]",
+        "hex": r"[0-9a-fA-F]",
+    }
+    for entry in entries():
+        for template in entry.templates:
+            for hole, kind in template.holes.items():
+                behind = template.text.partition(f"<{hole}:{kind}>")[2][:1]
+                if behind and kind in greedy:
+                    assert re.match(greedy[kind], behind) is None, template.text
