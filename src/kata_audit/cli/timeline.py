@@ -125,12 +125,30 @@ def _draw(store: Path, asked: _Asked, look: Look, *, follow: bool) -> None:
         sealed, summary = reader.status().sealed_to, Summary()
         for rows in reader.scan(asked.scope, asked.where, COLUMNS):
             summary.add(rows)
+        _read_uptimes(reader, asked, summary)
         write_lines(head(asked.name, summary, look))
         write_lines(story(_told(reader, asked, summary), look))
     if follow:
         with suppress(KeyboardInterrupt):
             for new in _followed(store, asked, summary, sealed):
                 write_lines(story(new, look, headed=False))
+
+
+def _read_uptimes(reader: "Reader", asked: _Asked, summary: "Summary") -> None:
+    """Ask for what guests' own files tell of their clocks, where no host record does."""
+    from kata_audit.pipeline.uptime import UPTIME_COLUMNS, Uptimes
+    from kata_audit.predicate.tree import OneOf, all_of
+    from kata_audit.store.reader import Order
+
+    alone = frozenset(box for box in summary.guest_timed if box is not None and summary.clocks.of(box) is None)
+    if not alone:
+        return
+    uptimes = Uptimes()
+    for rows in reader.scan(
+        asked.scope, all_of(asked.where, OneOf("sandbox_id", alone)), UPTIME_COLUMNS, order=Order("seq")
+    ):
+        uptimes.add(rows)
+    summary.clocks.tell(uptimes.jumps())
 
 
 def _told(reader: "Reader", asked: _Asked, summary: "Summary") -> "Iterator[Told]":

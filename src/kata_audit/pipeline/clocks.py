@@ -9,7 +9,7 @@ Pure, and bounded: the memory of a clock does not grow with its records. `docs/e
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -281,12 +281,17 @@ class Clocks:
 
     def __init__(self) -> None:
         self._clocks: dict[str, Clock] = {}
+        self._told: list[Jump] = []
 
     def add(self, sandbox_id: str, host_ns: int, guest_ns: int) -> None:
         """Take a host record of a sandbox that carries a guest's time too; records come in the host's order."""
         if sandbox_id not in self._clocks:
             self._clocks[sandbox_id] = Clock(sandbox_id)
         self._clocks[sandbox_id].add(host_ns, guest_ns)
+
+    def tell(self, jumps: Iterable[Jump]) -> None:
+        """Take what a guest's own files tell of its clock; where relays show a clock, they are believed instead."""
+        self._told += [jump for jump in jumps if jump.sandbox_id not in self._clocks]
 
     def of(self, sandbox_id: str | None) -> Clock | None:
         """Give a sandbox's clock; None where no host record carries its time."""
@@ -298,7 +303,7 @@ class Clocks:
 
     def jumps(self) -> Iterator[Jump]:
         """Give the jumps of all clocks, in the host's order."""
-        every = [jump for clock in self._clocks.values() for jump in clock.jumps()]
+        every = [*self._told, *(jump for clock in self._clocks.values() for jump in clock.jumps())]
         return iter(sorted(every, key=lambda jump: (jump.at_ns, jump.sandbox_id)))
 
     def place(self, sandbox_id: str | None, guest_ns: int) -> Place:
