@@ -8,7 +8,7 @@ records showed more than the scenario says are marked.
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -55,7 +55,7 @@ BAD_CONFIG = [
     ("configuration", "config-file-missing"),
 ]
 
-EXPECTED: dict[tuple[str, str], list[tuple[str, str | None]]] = {
+EXPECTED: dict[tuple[str, str], Sequence[tuple[str, str | None]]] = {
     ("go-debug", "s04_oom"): [("container", "container-oom")],
     ("go-debug", "s05_policy_broken"): BAD_POLICY,
     ("go-debug", "s06_hv_faults"): [REFUSED, REFUSED, ABSENT],
@@ -117,7 +117,7 @@ EXPECTED: dict[tuple[str, str], list[tuple[str, str | None]]] = {
     ("rs-qemu-debug", "qemu-oom-memory"): [("hypervisor", "qemu-memory-invalid")],
 }
 """Layer and cause for each sandbox of a scenario, in the scenario's order."""
-REPEATED = {
+REPEATED: dict[str, Sequence[tuple[str, str | None]]] = {
     "2026-11-23T06:11:31": [TAP, MACHINE_TYPE, TAP, TAP, TAP, TAP, TAP, PATH],
     "2026-11-23T06:12:53": [NO_VHOST_NET, MACHINE_TYPE, *[NO_VHOST_NET] * 5, PATH],
     "2026-11-23T06:13:18": [
@@ -130,7 +130,9 @@ REPEATED = {
     ],
 }
 """The three times that go-debug2 ran s17_qemu_real, by their start."""
-WITH_AGENTS = {("rs-remote2-info", "policy-broken"): [("policy", "guest-policy-invalid")]}
+WITH_AGENTS: dict[tuple[str, str], Sequence[tuple[str, str | None]]] = {
+    ("rs-remote2-info", "policy-broken"): [("policy", "guest-policy-invalid")]
+}
 """What the agents' own lines add to what the host could see."""
 PODS = {
     ("rs-hypervisors-info", "shop/web-5c8b7d6f9-fghij"): ("hypervisor", "cloud-hypervisor-boot-failed"),
@@ -170,7 +172,7 @@ def scenarios(captures: Path) -> tuple[Scenario, ...]:
     return tuple(Scenario(one["run"], one["scenario"], one["kind"], one["start"], tuple(one["sandboxes"])) for one in told)
 
 
-def expected(scenario: Scenario, *, agents: bool) -> list[tuple[str, str | None]]:
+def expected(scenario: Scenario, *, agents: bool) -> Sequence[tuple[str, str | None]]:
     if scenario.name == "s17_qemu_real":
         return REPEATED[scenario.start[:19]]
     key = (scenario.run, scenario.name)
