@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kata_audit.parse.draft import Draft
-from kata_audit.parse.terminal import shown
+from kata_audit.parse.terminal import RESET, shown
 from kata_audit.parse.torn import Mended, begins_torn, mend
 from kata_audit.schema.record import EvidenceRows, ParseStatus
 
@@ -25,6 +25,11 @@ class Console:
     notes: dict[int, dict[str, str]] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
     fragments: list[int] = field(default_factory=list)
+
+    def unread(self, position: int, row: int, written: str) -> str:
+        """Give the text of a line that no dialect read: as written, but for a piece, two statements, or a cleared screen."""
+        changed = row in self.notes or row in self.groups or RESET in written
+        return self.texts[position] if changed else written
 
     def annotate(self, draft: Draft) -> None:
         """Write what is said of console lines into the draft, once they are parsed."""

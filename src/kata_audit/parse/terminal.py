@@ -8,7 +8,8 @@ Source: ECMA-48 (control sequences), xterm control sequences (OSC, `ESC c`); cap
 
 import re
 
-_RESET = "\x1bc"
+RESET = "\x1bc"
+"""Clears the screen: what stood in the line before is gone from it."""
 _SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b]*+(?:\x07|\x1b\\)|[PX^_][^\x1b]*+\x1b\\|[ -/]++[0-~]|[0-OQ-WYZ\\`-~])"
 )
@@ -46,7 +47,7 @@ def shown(text: str) -> tuple[str, dict[str, str]]:
         >>> shown("Probing EDD... o\x1bc\x1b[?7l\x1b[2J[    0.000000] Linux version 6.1.0\r")
         ('[    0.000000] Linux version 6.1.0', {'console.before': 'Probing EDD... o'})
     """
-    before, _, after = text.rpartition(_RESET)
+    before, _, after = text.rpartition(RESET)
     last = without_sequences(after).strip("\r")
     earlier = without_sequences(before).strip("\r")
     notes = {}

@@ -131,7 +131,8 @@ def _text_wave(draft: Draft, evidence: EvidenceRows, wave: _Wave, *, first: bool
         texts = [console.texts[position] for position in positions]
         guest = [wave.guest[position] for position in positions]
         if dialect is None:
-            draft.put("body", rows, [text.rstrip("\r\n") for text in texts])
+            plain = [console.unread(position, wave.rows[position], wave.texts[position]) for position in positions]
+            draft.put("body", rows, [text.rstrip("\r\n") for text in plain])
             draft.put("parse_status", rows, [ParseStatus.ENVELOPE if draft.path[row] else ParseStatus.PLAIN for row in rows])
             continue
         scan = DIALECTS[dialect].scan(texts, guest)

@@ -81,3 +81,11 @@ def test_a_message_inside_a_record_is_no_console_line() -> None:
 
     assert column(rows, "frame_group") == [None]
     assert column(rows, "parse_status") != ["fragment"]
+
+
+def test_text_that_no_dialect_reads_is_kept_as_written_unless_the_screen_was_cleared() -> None:
+    lines = "Welcome to \x1b[1mUbuntu\x1b[0m!\r\n\x1bc\x1b[2JSeaBIOS\r\n"
+    rows = derive(evidence(lines.encode(), Transport.CONSOLE))
+
+    assert column(rows, "parse_status") == ["plain", "plain"]
+    assert column(rows, "body") == ["Welcome to \x1b[1mUbuntu\x1b[0m!", "SeaBIOS"]

@@ -17,7 +17,6 @@ from kata_audit.schema.record import Component
 from kata_audit.schema.severity import ERROR, INFO, WARN
 
 _LEVELS = {
-    "OK": INFO,
     "INFO": INFO,
     "FAILED": ERROR,
     "TIME": ERROR,
@@ -25,9 +24,8 @@ _LEVELS = {
     "ASSERT": WARN,
     "UNSUPP": WARN,
     "WARN": WARN,
-    "SKIP": INFO,
 }
-"""The level at which systemd logs each ending of a job, by the word that the console shows."""
+"""The level at which systemd logs each ending of a job, by the word that the console shows. `OK` and `SKIP` state none."""
 
 _COLOUR = r"(?:\x1b\[[0-9;]{0,16}m)?"
 _WORD = r"(?: *(?:OK|INFO|FAILED|TIME|DEPEND|ASSERT|UNSUPP|WARN|SKIP) *| *\*{1,3} *)"
