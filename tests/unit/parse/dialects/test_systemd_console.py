@@ -16,7 +16,13 @@ UNIT = "kata-agent.service: Main process exited, code=exited, status=1/FAILURE"
     ("text", "body", "status", "severity", "subsystem"),
     [
         (OK, "Started kata-agent.service - Kata Containers Agent.", "OK", None, None),
-        ("[  OK  ] Reached target paths.target - Path Units.", "Reached target paths.target - Path Units.", "OK", None, None),
+        (
+            "[  OK  ] Reached target paths.target - Path Units.",
+            "Reached target paths.target - Path Units.",
+            "OK",
+            None,
+            None,
+        ),
         ("[\x1b[0;1;31mFAILED\x1b[0m] Failed to start x.service.", "Failed to start x.service.", "FAILED", 17, None),
         ("[\x1b[0;1;33mDEPEND\x1b[0m] Dependency failed for x.mount.", "Dependency failed for x.mount.", "DEPEND", 13, None),
         (
