@@ -53,15 +53,7 @@ servers: ## install the real servers that tests use
 	@echo "No test needs a real server: nothing to install."
 
 docs: $(VENV)/dev.stamp ## write the generated pages anew
-	$(BIN)/python docs/generate/schema.py
-	$(BIN)/python docs/generate/errors.py
-	$(BIN)/python docs/generate/commands.py
-	$(BIN)/python docs/generate/search_language.py
-	$(BIN)/python docs/generate/causes.py
-	$(BIN)/python docs/generate/dialects.py
-	$(BIN)/python docs/generate/events.py
-	$(BIN)/python docs/generate/checks.py
-	$(BIN)/python docs/generate/profiles.py
+	$(BIN)/python docs/generate
 
 lock: ## pin the newest packages that fit; needs uv, which is no dependency of ours
 	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH"; exit 2; }

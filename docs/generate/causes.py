@@ -1,4 +1,4 @@
-"""Write `docs/reference/causes.md` from the table of causes: `python docs/generate/causes.py`."""
+"""Write `docs/reference/causes.md` from the table of causes."""
 
 from itertools import groupby
 from pathlib import Path
@@ -97,7 +97,3 @@ They show no cause.
 
 {noise}
 """
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render())

@@ -1,4 +1,4 @@
-"""Write `docs/reference/checks/` from the table of checks: `python docs/generate/checks.py`."""
+"""Write `docs/reference/checks/` from the table of checks."""
 
 from pathlib import Path
 
@@ -65,18 +65,3 @@ def render() -> dict[str, str]:
     """Make all pages, by file name."""
     checks = node_checks()
     return {"index.md": index(checks), **{f"{check.id}.md": page(check) for check in checks}}
-
-
-def main() -> None:
-    """Write the pages, and remove those of checks that are gone."""
-    pages = render()
-    FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.md"):
-        if old.name not in pages:
-            old.unlink()
-    for name, text in pages.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

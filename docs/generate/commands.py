@@ -1,4 +1,4 @@
-"""Write `docs/reference/commands.md` from the tree of commands: `python docs/generate/commands.py`."""
+"""Write `docs/reference/commands.md` from the tree of commands."""
 
 import inspect
 import re
@@ -81,7 +81,3 @@ The configuration is the file that `KATA_AUDIT_CONFIG` names, else `config.toml`
 That folder is `/etc/kata-audit` for root, and `~/.config/kata-audit` for anybody else.
 
 {body}"""
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render())

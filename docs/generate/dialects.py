@@ -1,4 +1,4 @@
-"""Write `docs/reference/dialects/` from what each grammar says of itself: `python docs/generate/dialects.py`.
+"""Write `docs/reference/dialects/` from what each grammar says of itself.
 
 The columns that a page shows are what `parse` really makes of the examples.
 """
@@ -223,18 +223,3 @@ def render() -> dict[str, str]:
     """Make all pages, by file name."""
     dialects = {f"{name}.md": dialect_page(dialect) for name, dialect in DIALECTS.items()}
     return {"index.md": index(), **{f"{one.name}.md": envelope_page(one) for one in ENVELOPES}, **dialects}
-
-
-def main() -> None:
-    """Write the pages, and remove those of dialects that are gone."""
-    pages = render()
-    FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.md"):
-        if old.name not in pages:
-            old.unlink()
-    for name, text in pages.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

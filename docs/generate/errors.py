@@ -1,4 +1,4 @@
-"""Write `docs/reference/errors.md` from the error tree: `python docs/generate/errors.py`."""
+"""Write `docs/reference/errors.md` from the error tree."""
 
 import inspect
 from collections.abc import Iterator
@@ -66,7 +66,3 @@ Indented classes are kinds of the class above them.
 | --- | --- | --- |
 {tree}
 """
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render())

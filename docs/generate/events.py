@@ -1,4 +1,4 @@
-"""Write `docs/reference/events/` from the known messages and requests: `python docs/generate/events.py`."""
+"""Write `docs/reference/events/` from the known messages and requests."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -135,18 +135,3 @@ def render() -> dict[str, str]:
     others = {**api_audit.EVENTS, **losses.EVENTS}
     pages = {f"{name}.md": page(name, events.get(name, []), others.get(name)) for name in {*events, *others}}
     return {"index.md": index(events, others), **pages}
-
-
-def main() -> None:
-    """Write the pages, and remove those of events that are gone."""
-    pages = render()
-    FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.md"):
-        if old.name not in pages:
-            old.unlink()
-    for name, text in pages.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

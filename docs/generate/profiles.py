@@ -1,4 +1,4 @@
-"""Write `docs/reference/profiles.md` from the table of profiles: `python docs/generate/profiles.py`."""
+"""Write `docs/reference/profiles.md` from the table of profiles."""
 
 from collections.abc import Iterable
 from importlib import resources
@@ -57,7 +57,3 @@ A key that a release does not read is left out.
 
 {chr(10).join(section(profile) for profile in load_profiles(data)).rstrip()}
 """
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render())

@@ -1,4 +1,4 @@
-"""Write `docs/reference/schema.md` from the schema: `python docs/generate/schema.py`."""
+"""Write `docs/reference/schema.md` from the schema."""
 
 import ast
 import inspect
@@ -113,7 +113,3 @@ Text of a guest never makes a fact.
 
 Kinds, each `subject.object`: {", ".join(f"`{kind}`" for kind in FactKind)}.
 """
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render())

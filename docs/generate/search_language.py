@@ -24,7 +24,3 @@ def render() -> str:
     """Make the page: as it stands, with the table in its place."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     return before + BEGIN + table() + END + rest.partition(END)[2]
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render())

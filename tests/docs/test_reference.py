@@ -16,7 +16,7 @@ from kata_audit.schema.record import COLUMNS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REFERENCE = REPOSITORY / "docs" / "reference"
-GENERATORS = sorted((REPOSITORY / "docs" / "generate").glob("*.py"))
+GENERATORS: list[Path] = runpy.run_path(str(REPOSITORY / "docs" / "generate"))["GENERATORS"]
 
 
 def command_tree() -> click.Group:
