@@ -267,17 +267,23 @@ def _body(request: ApiRequest) -> str:
     return f"{request.verb} {request.uri}{acting}{answer}{': ' if request.message else ''}{request.message}"
 
 
-def columns_of(requests: Sequence[ApiRequest | None]) -> tuple[dict[str, list[Any]], list[dict[str, str]]]:
+def columns_of(
+    requests: Sequence[ApiRequest | None], texts: Sequence[str]
+) -> tuple[dict[str, list[Any]], list[dict[str, str]]]:
     """Turn requests into columns and attributes.
 
     Args:
-        requests: In order; None states nothing.
+        requests: In order; None states nothing but its text.
+        texts: What the requests were read from, aligned with them.
 
     Returns:
         Columns as a dialect's scan gives them, `stated_class` among them (what a record is kept for), and attributes. A
         request that is not kept for an audit has an actor and an event name, but no action, object or outcome.
     """
-    rows = [_columns(request) if request is not None else ({}, {}) for request in requests]
+    rows = [
+        _columns(request) if request is not None else ({"body": text}, {})
+        for request, text in zip(requests, texts, strict=True)
+    ]
     names = dict.fromkeys(name for columns, _ in rows for name in columns)
     return {name: [columns.get(name) for columns, _ in rows] for name in names}, [attributes for _, attributes in rows]
 

@@ -152,9 +152,7 @@ def _load(text: str) -> Mapping[str, Any] | None:
 def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     """Read audit events; see `Dialect`. A guest's are no events of an API server: they stay text."""
     events = [None if is_guest else _load(text) for text, is_guest in zip(texts, guest, strict=True)]
-    columns, attributes = columns_of([None if event is None else _request(event) for event in events])
-    bodies = columns.setdefault("body", [None] * len(texts))
-    columns["body"] = [text if body is None else body for text, body in zip(texts, bodies, strict=True)]
+    columns, attributes = columns_of([None if event is None else _request(event) for event in events], texts)
     return Scan(columns, attributes, [row for row, event in enumerate(events) if event is None], None)
 
 

@@ -77,9 +77,7 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     matches = [
         None if is_guest else _LINE.fullmatch(text.rstrip("\r\n")) for text, is_guest in zip(texts, guest, strict=True)
     ]
-    columns, attributes = columns_of([None if match is None else _request(match) for match in matches])
-    bodies = columns.setdefault("body", [None] * len(texts))
-    columns["body"] = [text if body is None else body for text, body in zip(texts, bodies, strict=True)]
+    columns, attributes = columns_of([None if match is None else _request(match) for match in matches], texts)
     return Scan(columns, attributes, [row for row, match in enumerate(matches) if match is None], None)
 
 
