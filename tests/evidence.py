@@ -1,6 +1,7 @@
 """Evidence rows for tests: from bytes or files, through the real split, with seq from 0."""
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,24 @@ def column(rows: Any, name: str) -> list[Any]:
     """Give a column as Python values; times as integers of nanoseconds."""
     values = rows.column(name)
     return list((values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values).to_pylist())
+
+
+def row(records: RecordRows, *names: str, at: int = 0) -> tuple[Any, ...]:
+    """Give some columns of one record."""
+    return tuple(column(records, name)[at] for name in names)
+
+
+def attributes(records: RecordRows, at: int = 0) -> dict[str, str]:
+    """Give the attributes of one record."""
+    return dict(column(records, "attributes")[at] or [])
+
+
+def read_text(text: str, transport: Transport = Transport.HOST_FILE) -> RecordRows:
+    """Derive the records of lines of text."""
+    return derive(evidence(text.encode() + b"\n", transport))
+
+
+def journal_entry(**fields: object) -> str:
+    """Write one entry of a journal as a line of JSON, with the fields that each has."""
+    always = {"__CURSOR": "c", "__REALTIME_TIMESTAMP": "1795414671449476", "_BOOT_ID": "7b9c4d5e2f314c8a9a6e0d1c2b3a4f50"}
+    return json.dumps({**always, **fields})

@@ -1,29 +1,9 @@
 """What journald's own fields say of an entry: its transport, and what they hold beside the message."""
 
-import json
-
 import pytest
-from tests.evidence import column, derive, evidence
+from tests.evidence import attributes, column, derive, evidence, journal_entry, read_text, row
 
-from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Transport
-
-
-def parsed(text: str, transport: Transport = Transport.HOST_FILE) -> RecordRows:
-    return derive(evidence(text.encode() + b"\n", transport))
-
-
-def row(records: RecordRows, *names: str, at: int = 0) -> tuple[object, ...]:
-    return tuple(column(records, name)[at] for name in names)
-
-
-def attributes(records: RecordRows, at: int = 0) -> dict[str, str]:
-    return dict(column(records, "attributes")[at] or [])
-
-
-def entry(**fields: object) -> str:
-    always = {"__CURSOR": "c", "__REALTIME_TIMESTAMP": "1795414671449476", "_BOOT_ID": "7b9c4d5e2f314c8a9a6e0d1c2b3a4f50"}
-    return json.dumps({**always, **fields})
 
 
 @pytest.mark.parametrize(
@@ -40,7 +20,7 @@ def entry(**fields: object) -> str:
 )  # fmt: skip
 def test_journalds_own_word_names_the_dialect(fields: dict[str, object], dialect: str, component: str | None) -> None:
     """`_TRANSPORT` is trusted: no program can make its lines the kernel's, audit's or journald's."""
-    records = derive(evidence((entry(**fields) + "\n").encode(), Transport.JOURNAL_JSON))
+    records = derive(evidence((journal_entry(**fields) + "\n").encode(), Transport.JOURNAL_JSON))
 
     assert row(records, "dialect", "component") == (dialect, component)
 
@@ -53,8 +33,8 @@ def test_fields_of_an_audit_entry_fold_with_its_line_in_auditds_file() -> None:
         "_AUDIT_TYPE_NAME": "AVC",
         "_SOURCE_REALTIME_TIMESTAMP": "1700000000123000",
     }
-    journal = derive(evidence((entry(**fields, MESSAGE="AVC avc:  denied") + "\n").encode(), Transport.JOURNAL_JSON))
-    file = parsed("type=AVC msg=audit(1700000000.123:456): avc:  denied")
+    journal = derive(evidence((journal_entry(**fields, MESSAGE="AVC avc:  denied") + "\n").encode(), Transport.JOURNAL_JSON))
+    file = read_text("type=AVC msg=audit(1700000000.123:456): avc:  denied")
 
     assert column(journal, "fold_key") == column(file, "fold_key") != [None]
     assert (attributes(journal)["audit.serial"], attributes(journal)["audit.type"]) == ("456", "AVC")
@@ -64,7 +44,7 @@ def test_journald_tells_in_fields_what_it_dropped() -> None:
     """The number and the unit come from the entry, whose fields nobody else can set."""
     fields = {"_TRANSPORT": "driver", "N_DROPPED": "173433", "OBJECT_SYSTEMD_UNIT": "containerd.service"}
     message = "Suppressed 173433 messages from containerd.service"
-    records = derive(evidence((entry(**fields, MESSAGE=message) + "\n").encode(), Transport.JOURNAL_JSON))
+    records = derive(evidence((journal_entry(**fields, MESSAGE=message) + "\n").encode(), Transport.JOURNAL_JSON))
 
     stated = {"count": "173433", "systemd.unit": "containerd.service"}
     assert attributes(records) | stated == attributes(records)

@@ -1,13 +1,10 @@
 """What prefixes of lines say of them, by position: a host's file, a file nobody declared, a guest's console."""
 
-import json
-
 import pytest
-from tests.evidence import column, derive, evidence
+from tests.evidence import attributes, column, derive, evidence, journal_entry, read_text, row
 
 from kata_audit.parse.line_envelopes import ABOUT, program_of_file
 from kata_audit.parse.link import link
-from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Transport
 
 SANDBOX = "b06c14f9467f8952a0ebe6f2bfdf106d0af701abc7031f950dc6c10ce6fad98f"
@@ -23,30 +20,15 @@ RUN_POD = (
 AGENT = '{"msg":"announce","level":"INFO","ts":"2026-11-23T06:03:39.145961213Z","pid":"60","name":"kata-agent"}'
 
 
-def parsed(text: str, transport: Transport = Transport.HOST_FILE) -> RecordRows:
-    return derive(evidence(text.encode() + b"\n", transport))
-
-
-def row(records: RecordRows, *names: str, at: int = 0) -> tuple[object, ...]:
-    return tuple(column(records, name)[at] for name in names)
-
-
-def attributes(records: RecordRows, at: int = 0) -> dict[str, str]:
-    return dict(column(records, "attributes")[at] or [])
-
-
-def entry(**fields: object) -> str:
-    always = {"__CURSOR": "c", "__REALTIME_TIMESTAMP": "1795414671449476", "_BOOT_ID": "7b9c4d5e2f314c8a9a6e0d1c2b3a4f50"}
-    return json.dumps({**always, **fields})
-
-
 def test_containerds_stream_in_a_syslog_file_is_read_as_in_the_journal() -> None:
     """The prefix gives way to the record behind it; its process id is the stream's, not the shim's."""
     prefix = "2026-11-23T06:06:45.519400+0000 worker-a containerd[103]: "
-    ours = parsed(f"{prefix}{SHIM}\n{prefix}{RUN_POD}")
+    ours = read_text(f"{prefix}{SHIM}\n{prefix}{RUN_POD}")
     journal = derive(
         evidence(
-            "\n".join(entry(SYSLOG_IDENTIFIER="containerd", _PID="103", MESSAGE=text) for text in (SHIM, RUN_POD)).encode(),
+            "\n".join(
+                journal_entry(SYSLOG_IDENTIFIER="containerd", _PID="103", MESSAGE=text) for text in (SHIM, RUN_POD)
+            ).encode(),
             Transport.JOURNAL_JSON,
         )
     )
@@ -61,7 +43,9 @@ def test_containerds_stream_in_a_syslog_file_is_read_as_in_the_journal() -> None
 def test_a_guest_that_writes_through_runtime_rs_states_nothing_for_the_host() -> None:
     """Text files do not tell forwarded lines from the shim's own, so no line of `kata` becomes a fact."""
     forged = f"Nov 23 06:06:45 worker-a kata[270]: {SHIM} k8s_pod=x"
-    records = parsed(f"{forged}\nNov 23 06:06:45 worker-a kata[270]: {RUN_POD}\nNov 23 06:06:45 worker-a kata[270]: {AGENT}")
+    records = read_text(
+        f"{forged}\nNov 23 06:06:45 worker-a kata[270]: {RUN_POD}\nNov 23 06:06:45 worker-a kata[270]: {AGENT}"
+    )
 
     assert column(records, "origin") == ["unknown", "unknown", "guest"]
     assert row(records, "sandbox_id", "pid", "component") == (SANDBOX, 270, "runtime-go")
@@ -71,7 +55,7 @@ def test_a_guest_that_writes_through_runtime_rs_states_nothing_for_the_host() ->
 
 def test_a_unit_tells_nobody_apart() -> None:
     """Shims run in containerd's unit, so a line that names it may be a guest's."""
-    records = parsed(f"Mon 2026-11-23 06:06:45 UTC worker-a containerd.service[103]: {RUN_POD}")
+    records = read_text(f"Mon 2026-11-23 06:06:45 UTC worker-a containerd.service[103]: {RUN_POD}")
 
     assert row(records, "origin", "component") == ("unknown", "containerd")
 
@@ -79,7 +63,7 @@ def test_a_unit_tells_nobody_apart() -> None:
 def test_messages_of_runtime_rs_as_text() -> None:
     """The message is all that is left; a console line in it is the guest's."""
     lines = ('get config path "/etc/kata-containers/runtime-rs/configuration-remote.toml"', r'vm console: "boot \"ok\""')
-    records = parsed("\n".join(f"2026-11-23T06:03:38+0000 worker-b kata[3000]: {line}" for line in lines))
+    records = read_text("\n".join(f"2026-11-23T06:03:38+0000 worker-b kata[3000]: {line}" for line in lines))
 
     assert row(records, "body", "component", "pid", "origin") == (lines[0], "runtime-rs", 3000, "unknown")
     assert row(records, "body", "origin", at=1) == ('boot "ok"', "guest")
@@ -87,14 +71,14 @@ def test_messages_of_runtime_rs_as_text() -> None:
 
 def test_a_further_line_of_a_message_is_text_of_unknown_origin() -> None:
     """Whoever wrote it is named elsewhere: it is read by no grammar, even where it looks like one."""
-    records = parsed(f"2026-11-23T06:13:26+0000 worker-b kata[15654]: couldn't initialise QMP\n{' ' * 47}{SHIM}")
+    records = read_text(f"2026-11-23T06:13:26+0000 worker-b kata[15654]: couldn't initialise QMP\n{' ' * 47}{SHIM}")
 
     assert row(records, "body", "parse_status", "origin", "sandbox_id", at=1) == (" " * 47 + SHIM, "plain", "unknown", None)
 
 
 def test_a_prefix_on_a_console_is_the_guests_claim() -> None:
     """A guest may print any prefix: its time is the guest's, and its program no host's."""
-    records = parsed(
+    records = read_text(
         f"2026-11-23T06:06:45+0000 worker-a containerd[103]: {RUN_POD}\n2026-11-23T06:06:45+0000 vm kata-agent[1]: x",
         Transport.CONSOLE,
     )
@@ -108,7 +92,7 @@ def test_a_prefix_on_a_console_is_the_guests_claim() -> None:
 
 def test_a_prefix_that_nobody_declared_is_of_unknown_origin() -> None:
     """A bare file's lines are read and become no facts."""
-    records = parsed(f"Nov 23 06:06:45 worker-a containerd[103]: {RUN_POD}", Transport.BARE)
+    records = read_text(f"Nov 23 06:06:45 worker-a containerd[103]: {RUN_POD}", Transport.BARE)
 
     assert row(records, "origin", "component", "k8s_pod") == ("unknown", "containerd", None)
     assert link(records).num_rows == 0
@@ -159,4 +143,4 @@ def test_a_copy_of_the_kernels_log_is_the_hosts_kernel(name: str) -> None:
 
 def test_the_example_has_a_prefix() -> None:
     """The page of prefixes shows a line that has one."""
-    assert all(column(parsed(example), "dialect")[0].startswith("journal-text") for example in ABOUT.examples)
+    assert all(column(read_text(example), "dialect")[0].startswith("journal-text") for example in ABOUT.examples)
