@@ -20,9 +20,10 @@ _MAX_KEYS = 64
 def copy_keys(moment: Moment) -> list[Key]:
     """Give what copies of a record have in common: what its writer's copies have, and what a guest's time tells of it.
 
-    A guest's record that both a relay and the guest's own file brought has one time of the guest and one text.
+    A claim is no copy of a record of the host's, whatever it says (law L7). A guest's record that both a relay and the
+    guest's own file brought has one time of the guest and one text.
     """
-    keys: list[Key] = [] if moment.copy_key is None else [(moment.sandbox_id, moment.copy_key)]
+    keys: list[Key] = [] if moment.copy_key is None else [(moment.sandbox_id, moment.is_claim, moment.copy_key)]
     if moment.guest_ns is not None and moment.is_claim:
         keys.append((moment.sandbox_id, moment.guest_ns, moment.body))
     return keys

@@ -20,6 +20,7 @@ from kata_audit.schema.source import Origin
 COLUMNS: Final = (
     "seq",
     "timestamp",
+    "timestamp_basis",
     "severity_number",
     "body",
     "event_name",
@@ -37,6 +38,9 @@ COLUMNS: Final = (
     "runtime_class",
 )
 """What a verdict needs of a record."""
+HOST_CLOCK: Final = frozenset({"host", "journal"})
+"""Words of `timestamp_basis` for times that a host record carried: a guest's clock, and the time of ingesting, tell no more
+of when a sandbox was there than what they say themselves."""
 UNDECLARED: Final = "undeclared"
 """Stands among the layers that were heard where records came from files of which nobody declared who wrote them."""
 _ERRORS: Final = ("error", "err")
@@ -117,8 +121,8 @@ class Verdict(NamedTuple):
         sandbox_id: Whose it is; None where no sandbox came to be.
         named: Identity columns with the value stated last.
         records: How many records were read, copies not counted.
-        first_ns: Time of the first record.
-        last_ns: Time of the last one.
+        first_ns: Time of the first record by the host's clock; where no record carries that, by any.
+        last_ns: Time of the last one, alike.
         layer: Where it failed; none where nothing did.
         cause: What is known of it; None where nothing failed.
         first: The first record that shows the cause.
@@ -157,8 +161,8 @@ class Case:
     sandbox_id: str | None = None
     _named: dict[str, str] = field(default_factory=dict)
     _records: int = 0
-    _first_ns: int | None = None
-    _last_ns: int | None = None
+    _times: dict[bool, tuple[int, int]] = field(default_factory=dict)
+    """First and last time, by whether the host's clock tells it."""
     _shown: dict[int, Quote] = field(default_factory=dict)
     """The first record of each cause that was shown, by precedence."""
     _others: dict[tuple[str, str], tuple[Quote, int, int | None]] = field(default_factory=dict)
@@ -166,14 +170,14 @@ class Case:
     _more: int = 0
     _heard: set[str] = field(default_factory=set)
     _machine_ran: bool = False
-    _seen: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    _seen: OrderedDict[tuple[bool, int], None] = field(default_factory=OrderedDict)
     _asked: set[str] = field(default_factory=set)
     _all_asked: bool = False
 
     def add(self, rows: RecordRows) -> None:
         """Read a batch of records; it holds the columns `COLUMNS`."""
         for row in _rows(rows):
-            if self._is_copy(row["copy_key"]):
+            if self._is_copy(row):
                 continue
             self._records += 1
             self._note(row)
@@ -192,6 +196,7 @@ class Case:
     def verdict(self) -> Verdict:
         """Say what failed."""
         place, outside = self._reason()
+        first_ns, last_ns = self._times.get(True, self._times.get(False, (None, None)))
         first = self._shown[place] if place is not None else None
         cause = self.causes.causes[place] if place is not None else None
         told = {place, outside}
@@ -201,8 +206,8 @@ class Case:
             sandbox_id=self.sandbox_id,
             named=dict(self._named),
             records=self._records,
-            first_ns=self._first_ns,
-            last_ns=self._last_ns,
+            first_ns=first_ns,
+            last_ns=last_ns,
             layer=cause.layer if cause else Layer.NONE,
             cause=cause,
             first=first,
@@ -223,9 +228,11 @@ class Case:
         claim = next(within, None)
         return (host, None) if claim is None else (claim, host)
 
-    def _is_copy(self, key: int | None) -> bool:
-        if key is None:
+    def _is_copy(self, row: Mapping[str, Any]) -> bool:
+        """Say whether a record was read before; a claim is no copy of a record of the host's (law L7)."""
+        if row["copy_key"] is None:
             return False
+        key = row["origin"] == Origin.HOST, row["copy_key"]
         if key in self._seen:
             return True
         self._seen[key] = None
@@ -237,8 +244,9 @@ class Case:
         """Remember times, names and who spoke."""
         ns = row["timestamp"]
         if ns is not None:
-            self._first_ns = ns if self._first_ns is None else min(self._first_ns, ns)
-            self._last_ns = ns if self._last_ns is None else max(self._last_ns, ns)
+            by_host = row["timestamp_basis"] in HOST_CLOCK
+            first, last = self._times.get(by_host, (ns, ns))
+            self._times[by_host] = min(first, ns), max(last, ns)
         for name in ("k8s_namespace", "k8s_pod", "k8s_pod_uid", "runtime_class"):
             if row[name] is not None:
                 self._named[name] = row[name]

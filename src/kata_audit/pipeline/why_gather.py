@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from kata_audit.errors import UsageError
-from kata_audit.pipeline.why import COLUMNS, Case, Verdict
+from kata_audit.pipeline.why import COLUMNS, HOST_CLOCK, Case, Verdict
 from kata_audit.pipeline.why_blind import AROUND, LOST, Blind, Loss, blind
 from kata_audit.pipeline.why_causes import Causes
 from kata_audit.predicate.tree import (
@@ -66,6 +66,14 @@ class _Window(NamedTuple):
         )
 
 
+class _Asked(NamedTuple):
+    """A sandbox, what is asked of time, and the time of the sandbox."""
+
+    sandbox: str
+    when: Predicate
+    window: _Window
+
+
 def gather(reader: Reader, scope: Scope, causes: Causes, name: str, when: Predicate) -> Answers:
     """Answer for every sandbox that a name means, up to `MOST`, newest first.
 
@@ -94,20 +102,22 @@ def gather(reader: Reader, scope: Scope, causes: Causes, name: str, when: Predic
         if window is not None:
             windows[one] = window
     newest = sorted(windows, key=lambda one: windows[one].first_ns, reverse=True)[:MOST]
-    answers = [_answer(reader, scope, causes, one, all_of(when, windows[one].predicate())) for one in newest]
+    answers = [_answer(reader, scope, causes, _Asked(one, when, windows[one])) for one in newest]
     answers.sort(key=lambda one: not one.verdict.failed)
     return Answers(tuple(answers), len(sandboxes))
 
 
-def _answer(reader: Reader, scope: Scope, causes: Causes, sandbox: str, when: Predicate) -> Answer:
-    """Judge one sandbox by its records, its pod's in this time, and what lies in files named after it."""
+def _answer(reader: Reader, scope: Scope, causes: Causes, asked: _Asked) -> Answer:
+    """Judge one sandbox by its records, its pod's in its time, and what lies in files named after it."""
+    sandbox, when, window = asked
+    around = all_of(when, window.predicate())
     named = _names(reader, scope, all_of(_of(sandbox), when))
-    of_pod = all_of(_NO_SANDBOX, when, _of_pod(named), Not(_OTHER_ATTEMPT))
+    of_pod = all_of(_NO_SANDBOX, around, _of_pod(named), Not(_OTHER_ATTEMPT))
     where = any_of(all_of(_of(sandbox), when), of_pod, _in_own_files(sandbox))
     case = Case(causes, sandbox)
     for rows in reader.scan(scope, where, COLUMNS):
         case.add(rows)
-    return _with_blind(reader, scope, case.verdict(), when)
+    return _with_blind(reader, scope, case.verdict(), around)
 
 
 def _answer_pod(reader: Reader, scope: Scope, causes: Causes, name: str, when: Predicate) -> Answer | None:
@@ -152,6 +162,15 @@ def _in_own_files(sandbox: str) -> Predicate:
 
 
 def _window(reader: Reader, scope: Scope, where: Predicate) -> _Window | None:
+    """Give the times of the first and the last record by the host's clock; where none carries that, by any.
+
+    A guest sets its clock as it likes, and would bring records of other attempts into the answer (law L7).
+    """
+    by_host = all_of(where, OneOf("timestamp_basis", HOST_CLOCK))
+    return _ends(reader, scope, by_host) or _ends(reader, scope, where)
+
+
+def _ends(reader: Reader, scope: Scope, where: Predicate) -> _Window | None:
     """Give the times of the first and the last record."""
     ends = []
     for newest_first in (False, True):

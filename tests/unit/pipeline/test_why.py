@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.pipeline.story_rows import SANDBOX, records
+from tests.unit.pipeline.story_rows import SANDBOX, SECOND, START_NS, records
 
 from kata_audit.pipeline.why import Case, Verdict
 from kata_audit.pipeline.why_causes import Layer
@@ -222,3 +222,23 @@ def test_any_number_of_errors_takes_bounded_memory(count: int) -> None:
     assert len(found.also) <= 64
     assert len(found.also) + found.more == count
     assert not found.failed
+
+
+def test_a_claim_is_no_copy_of_what_the_host_wrote() -> None:
+    """A file that nobody declared, or a guest, says what the host says, and earlier: the host is still heard (law L7)."""
+    for origin in ("unknown", "guest"):
+        claim = {**QEMU, "copy_key": 7, "origin": origin}
+
+        assert told(claim, {**QEMU, "copy_key": 7}) == told(QEMU)
+        assert verdict({**QEMU, "copy_key": 7}, {**QEMU, "copy_key": 7}).records == 1
+
+
+@pytest.mark.parametrize("basis", ["guest", "observed"])
+def test_the_hosts_clock_tells_the_time_of_a_sandbox(basis: str) -> None:
+    """What a guest's clock shows, and when a file was read, move neither end; alone they are all there is."""
+    early = {"at": -900_000_000, "timestamp_basis": basis, "origin": "guest", "component": "agent"}
+    late = {**early, "at": 900_000_000}
+    found, alone = verdict(early, {**STARTED, "at": 1}, {**STOP, "at": 3}, late), verdict(early, late)
+
+    assert (found.first_ns, found.last_ns) == (START_NS + SECOND, START_NS + 3 * SECOND)
+    assert (alone.first_ns, alone.last_ns) == (START_NS - 900_000_000 * SECOND, START_NS + 900_000_000 * SECOND)

@@ -27,6 +27,7 @@ def make(root: Path, files: dict[str, tuple[str, Transport]]) -> Path:
         sealer = Sealer(writer, CutPolicy(), derive, ManualClock(), int)
         for name, (text, transport) in files.items():
             path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             with FileReceiver(str(path), Place("lab/node", "default", transport), clock=ManualClock(), key=KEY) as receiver:
                 for _ in take(receiver, writer, sealer, key=KEY):
@@ -169,3 +170,20 @@ def test_of_several_sandboxes_the_newest_failed_one_comes_first(tmp_path: Path) 
 
     assert answers.sandboxes == 2
     assert [one.verdict.sandbox_id for one in answers.answers] == ["ab" * 32, NO_DEVICE]
+
+
+def test_a_guests_clock_brings_no_other_attempt_in(tmp_path: Path) -> None:
+    """What was asked of the pod days before is not of this sandbox, whatever time a guest claims (law L7)."""
+    asked = next(line for line in CONTAINERD.splitlines(keepends=True) if "bad-qemu" in line)
+    guest = AGENT.replace("2026-11-23T06:08:27", "2026-11-20T06:07:50")
+    console = f"run/vc/vm/{NO_DEVICE}/console.log"
+    alone = {"containerd.log": (CONTAINERD, Transport.HOST_FILE), console: (guest, Transport.CONSOLE)}
+    more = {**alone, "old.log": (asked.replace("2026-11-23", "2026-11-20"), Transport.HOST_FILE)}
+    found = []
+    for name, files in (("alone", alone), ("more", more)):
+        with open_reader(make(tmp_path / name, files), link=link) as reader:
+            (answer,) = ask(reader, NO_DEVICE).answers
+        found.append(answer.verdict)
+
+    assert "agent" in found[0].heard
+    assert found[0] == found[1]
