@@ -6,7 +6,7 @@ Every text of a log goes through `terminal.show`.
 import re
 from collections.abc import Iterator
 
-from kata_audit.cli.story import Look, labelled
+from kata_audit.cli.story import OTHER_TIME, Look, labelled
 from kata_audit.cli.terminal import fit, pad
 from kata_audit.cli.times import rfc3339
 from kata_audit.pipeline.why import Other, Quote, Verdict
@@ -24,7 +24,7 @@ _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 def screen(name: str, found: Answers, look: Look) -> Iterator[str]:
     """Draw the answer for a name: the newest failed sandbox in full, and how many others there are."""
     if not found.answers:
-        yield from labelled("Failed", "nothing: there is no record of it in this time", look)
+        yield from labelled("Failed", f"nothing is known: {OTHER_TIME}", look)
         return
     verdict, blind = found.answers[0]
     yield from labelled("Pod", _pod(name, verdict), look)

@@ -45,6 +45,8 @@ _TRACE = "\n\nStack backtrace:"
 _TIMES = "\u00d7"
 _UNSURE = "≈"
 _BAD = frozenset({Outcome.FAILURE, Outcome.DENIED})
+OTHER_TIME = "what there is of it is of another time; ask with other --since and --until"
+"""What to do where a name is known, and the asked time holds nothing of it."""
 _LEAST_WORDS = 12
 """Columns that are worth beginning what a record says, behind what was done."""
 _SURE = frozenset({Confidence.STATED, Confidence.CERTAIN})
@@ -69,7 +71,11 @@ class Look(NamedTuple):
 
 def head(name: str, summary: Summary, look: Look) -> Iterator[str]:
     """Say whose story it is, over which time, of which layers, and what is known to be missing."""
-    pairs = [("Pod", _pod(name, summary)), ("Sandbox", _most(summary, "sandbox_id", 4))]
+    if not summary.records:
+        yield from labelled("Pod", name, look)
+        yield from labelled("Time", f"no records: {OTHER_TIME}", look)
+        return
+    pairs = [("Pod", _pod(summary)), ("Sandbox", _most(summary, "sandbox_id", 4))]
     if (times := summary.range()) is not None:
         first, last = (rfc3339(ns, digits=3) for ns in times)
         pairs.append(("Time", f"{first} to {last}, {span(times[1] - times[0])}"))
@@ -230,13 +236,13 @@ def _band(moment: Moment) -> str:
     return "±?" if moment.band_ns is None else f"±{span(moment.band_ns)}"
 
 
-def _pod(name: str, summary: Summary) -> str:
+def _pod(summary: Summary) -> str:
     pod = _most(summary, "k8s_pod") or "(no host record names it)"
     namespace = _most(summary, "k8s_namespace")
     parts = [f"{namespace}/{pod}" if namespace else pod]
     parts += [f"uid {uid}" for uid in [_most(summary, "k8s_pod_uid", 2)] if uid]
     parts += [f"runtime {kind}" for kind in [_most(summary, "runtime_class")] if kind]
-    return ", ".join(parts) if summary.records else name
+    return ", ".join(parts)
 
 
 def _most(summary: Summary, column: str, count: int = 1) -> str:

@@ -1,5 +1,6 @@
 """`kata-audit timeline`."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 _LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 _POLL_SECONDS = 1.0
+_NS = 1e9
+
+
+def _finite(_context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse what is no length of time that can be counted."""
+    if not math.isfinite(value * _NS):
+        raise click.BadParameter(f"{value} is no length of time; write a number of seconds.", param=parameter)
+    return value
 
 
 @click.command("timeline")
@@ -30,7 +39,14 @@ _POLL_SECONDS = 1.0
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is sealed from now on, until Ctrl-C.")
 @click.option("--severity", type=click.Choice(_LEVELS), default="info", show_default=True, help="From this level on.")
 @click.option("--debug-lines", is_flag=True, help="Debug and trace records too.")
-@click.option("--silence", type=click.FloatRange(min=0, min_open=True), default=30, show_default=True, metavar="SECONDS")
+@click.option(
+    "--silence",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+)
 @click.option("--width", type=click.IntRange(min=0), help="Columns to draw in; 0 cuts nothing; else the terminal's.")
 @time_options
 @columns_option
@@ -75,11 +91,14 @@ def command(
             write_rows(reader.scan(scope, all_of(where, _at_least(least)), wanted), form, wanted)
             return
     look = Look(terminal_width() if width is None else width, is_coloured(sys.stdout))
-    _draw(store, _Asked(name, scope, where, least, int(silence * 1e9)), look, follow=follow)
+    _draw(store, _Asked(name, scope, where, least, int(silence * _NS)), look, follow=follow)
 
 
 def _records_of(reader: "Reader", scope: "Scope", name: str) -> "Predicate":
-    """Ask for the records of what a name means: of its sandboxes, and what was asked of the API server about a pod."""
+    """Ask for the records of what a name means: of its sandboxes, and what was asked of the API server about a pod.
+
+    A pod whose namespace nobody states has no requests: pods of that name may be in many.
+    """
     from kata_audit.predicate.tree import Compare, OneOf, Op, Present, all_of, any_of
     from kata_audit.schema.record import Component
 
@@ -87,10 +106,13 @@ def _records_of(reader: "Reader", scope: "Scope", name: str) -> "Predicate":
     inside = OneOf("sandbox_id", frozenset(found.sandboxes))
     if found.how != "pod":
         return inside
-    named = all_of(inside, Present("k8s_namespace"))
-    namespaces = [rows.column(0)[0].as_py() for rows in reader.scan(scope, named, ["k8s_namespace"], limit=1)]
     namespace, _, pod = name.rpartition("/")
-    parts = {"component": str(Component.KUBE_APISERVER), "k8s_namespace": namespace or namespaces[0], "k8s_pod": pod}
+    if not namespace:
+        named = reader.scan(scope, all_of(inside, Present("k8s_namespace")), ["k8s_namespace"], limit=1)
+        namespace = next((rows.column(0)[0].as_py() for rows in named), "")
+    if not namespace:
+        return inside
+    parts = {"component": str(Component.KUBE_APISERVER), "k8s_namespace": namespace, "k8s_pod": pod}
     return any_of(inside, all_of(*(Compare(field, Op.EQ, value) for field, value in parts.items())))
 
 

@@ -128,6 +128,22 @@ def test_the_story_of_a_pod(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["body"] for row in rows] == ["=cmd failed"]
 
 
+def test_a_pod_of_no_known_namespace_has_a_story(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A shim's dump may name a pod and no namespace: its sandbox is told all the same."""
+    log = tmp_path / "shim.log"
+    stated = json.dumps({"io.kubernetes.cri.sandbox-id": SANDBOX, "io.kubernetes.cri.sandbox-name": "lonely"})
+    log.write_text(SHIM.format(at=1, level="info", text="OCI Spec " + stated.replace('"', '\\"')) + "\n")
+    monkeypatch.setenv("KATA_AUDIT_STORE", str(tmp_path / "trail"))
+    assert run(capsys, "ingest", "--transport", "host-file", str(log))[0] == 0
+
+    code, out, _ = run(capsys, "timeline", "lonely")
+
+    assert code == 0
+    assert "OCI Spec" in out
+
+
 def test_what_cannot_be_asked_is_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """Mistakes in a query, a name, a column or a time are exit code 2, and stdout stays empty."""
     for arguments in (
@@ -135,6 +151,7 @@ def test_what_cannot_be_asked_is_usage(capsys: pytest.CaptureFixture[str]) -> No
         ("search", "", "--columns", "seq,bodi"),
         ("search", "", "--since", "soon"),
         ("timeline", "nobody/here"),
+        *(("timeline", "shop/web-1", "--silence", seconds) for seconds in ("inf", "nan", "1e301", "0")),
         ("prove", "99", "--out", "-"),
         ("verify", "--bogus"),
     ):

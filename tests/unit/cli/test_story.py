@@ -30,6 +30,14 @@ ROWS: tuple[dict[str, object], ...] = (
 )
 
 
+def test_no_record_in_the_asked_time_is_said_with_what_to_do() -> None:
+    """An empty story is a sentence and a next step, not labels with nothing behind them."""
+    assert draw() == [
+        "Pod      web-1",
+        "Time     no records: what there is of it is of another time; ask with other --since and --until",
+    ]
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
 def test_a_story_fits_its_terminal(width: int) -> None:
     """No line is wider than the terminal, and every character is visible."""

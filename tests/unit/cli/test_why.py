@@ -88,7 +88,9 @@ def test_no_control_character_of_a_log_is_sent(capsys: pytest.CaptureFixture[str
 
 def test_nothing_in_the_asked_time_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """An empty answer is a sentence, not silence."""
-    assert answer(capsys, NO_DEVICE, "--since", "2026-11-24") == "Failed   nothing: there is no record of it in this time\n"
+    text = answer(capsys, NO_DEVICE, "--since", "2026-11-24", "--width", "0")
+
+    assert text == "Failed   nothing is known: what there is of it is of another time; ask with other --since and --until\n"
 
 
 def test_an_unknown_name_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
