@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from kata_audit.errors import IndexDamagedError, StoreError, VerificationError
+from kata_audit.errors import IndexDamagedError, LayoutVersionError, StoreError, VerificationError
 from kata_audit.schema.record import RecordRows
 from kata_audit.store.actors import ActorJoin
 from kata_audit.store.answers import EVERYTHING_IN_SCOPE, Order, Reader, Scope, StoreStatus
@@ -130,10 +130,17 @@ def read_live(layout: Layout) -> Live:
 
 
 def segment_columns(layout: Layout) -> Callable[[str, tuple[str, ...]], Iterator[RecordRows]]:
-    """Make the function by which the index reads columns of a segment; a missing one raises FileNotFoundError."""
+    """Make the function by which the index reads columns of a segment; a missing one raises FileNotFoundError.
+
+    A segment without such columns raises LayoutVersionError.
+    """
 
     def read(name: str, columns: tuple[str, ...]) -> Iterator[RecordRows]:
         with pq.ParquetFile(layout.segment(name)) as file:
+            if not set(columns).issubset(file.schema_arrow.names):
+                hint = "Open it with the version of kata-audit that wrote it."
+                where = str(layout.segment(name))
+                raise LayoutVersionError("A segment was written by another version.", where=where, hint=hint)
             for batch in file.iter_batches(batch_size=65_536, columns=list(columns)):
                 yield to_record_rows(batch, columns)
 

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.unit.store.rows import batches, evidence
 
 from kata_audit.clock import ManualClock
-from kata_audit.errors import StoreError, VerificationError
+from kata_audit.errors import LayoutVersionError, StoreError, VerificationError
 from kata_audit.parse.link import link
 from kata_audit.predicate.language import parse_query
 from kata_audit.store.layout import Layout
@@ -130,6 +131,19 @@ def test_an_empty_store_answers(tmp_path: Path) -> None:
         assert seqs(reader) == []
         assert reader.count(ALL, parse_query("pod:x")) == 0
         assert reader.status().records == 0
+
+
+@pytest.mark.parametrize("column", ["fold_key", "exec_id"])
+def test_a_segment_of_another_version_is_told(root: Path, column: str) -> None:
+    """A segment without a column that this version reads is another version's: a sentence, not a defect."""
+    for path in (root / "segments").rglob("*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(table.drop_columns([column]).replace_schema_metadata(table.schema.metadata), path)
+
+    with pytest.raises(LayoutVersionError, match="another version") as caught, open_reader(root, link=link):
+        pass
+    assert "segments" in caught.value.diagnostics()
+    assert "next:" in caught.value.diagnostics()
 
 
 def test_link_is_never_shown_a_guest(root: Path) -> None:
