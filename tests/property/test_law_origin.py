@@ -117,3 +117,44 @@ def test_a_pod_that_is_named_like_a_template_stays_inside_its_quotes() -> None:
     assert column(records, "sandbox_id") == [OWN]
     assert column(records, "k8s_namespace") == ["tenant"]
     assert column(records, "k8s_pod") == [name]
+
+
+OURS = {"relay.body": "mine", "relay.name": "mine", "console.torn": "mine", "journal.line_break": "mine"}
+
+
+@pytest.mark.parametrize("position", POSITIONS, ids=lambda position: position.__name__)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_guest_says_nothing_of_how_its_text_came(depth: int, position) -> None:  # type: ignore[no-untyped-def]
+    """Fields of such names neither replace what the relay states nor make a loss of the record."""
+
+    def told(fields: dict[str, str]) -> RecordRows:
+        for _ in range(depth - 1):
+            fields = {**SLOG, "name": "kata-agent", "msg": json.dumps(fields)}
+        transport, line = position(json.dumps(fields))
+        return derive(evidence(line.encode() + b"\n", transport))
+
+    honest, forged = told(SLOG), told({**SLOG, **OURS})
+
+    for name in ("origin", "action", "event_name", "class", "dialect"):
+        assert column(forged, name) == column(honest, name)
+    said, claimed = (dict(column(records, "attributes")[0] or []) for records in (honest, forged))
+    assert claimed.keys() == said.keys()
+    assert "mine" not in claimed.values()
+
+
+def test_a_container_does_not_say_which_of_its_streams_it_wrote_to() -> None:
+    transport, line = container(json.dumps({**SLOG, "log.iostream": "stderr", "own": "stays"}))
+
+    said = dict(column(derive(evidence(line.encode() + b"\n", transport)), "attributes")[0])
+
+    assert (said["log.iostream"], said["own"]) == ("stdout", "stays")
+
+
+def test_what_a_guest_relays_hides_nothing_of_the_host_that_relayed_it() -> None:
+    transport, line = shim_console(json.dumps({**SLOG, "name": "kata-agent", "sandbox": VICTIM, "msg": json.dumps(SLOG)}))
+
+    said = dict(column(derive(evidence(line.encode() + b"\n", transport)), "attributes")[0])
+
+    assert said["relay.body"] == "reading guest console"
+    assert said["relay.component"] == "runtime-go"
+    assert said["relay.sandbox"] == OWN

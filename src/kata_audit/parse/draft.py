@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from kata_audit.parse.texts import clean
 from kata_audit.schema.record import ATTRIBUTES_TYPE, EVIDENCE, POSITION, RECORD_SCHEMA, EvidenceRows, RecordRows
+from kata_audit.schema.source import Origin
 
 INNERMOST = ("severity_number", "body", "component", "subsystem", "pid", "exec_id")
 """Columns that describe the innermost record: an inner record that does not state one empties it."""
@@ -52,8 +53,12 @@ class Draft:
             path[row] = f"{path[row]}/{name}" if path[row] else name
 
     def relay(self, rows: Iterable[int]) -> None:
-        """Make what some rows state so far the relay's: its values move to `relay.*` attributes."""
+        """Make what some rows state so far the relay's: its values move to `relay.*` attributes.
+
+        What a guest relays replaces nothing that a host's relay around it stated (law L7).
+        """
         columns = [(name, self.columns[name]) for name in INNERMOST if name in self.columns]
+        origins = self.column("origin")
         for row in rows:
             before = self.attributes[row] or {}
             after = {key if key.startswith("relay.") else f"relay.{key}": value for key, value in before.items()}
@@ -61,6 +66,8 @@ class Draft:
                 if column[row] is not None:
                     after[f"relay.{name}"] = str(column[row])
                     column[row] = None
+            if origins[row] == Origin.GUEST:
+                after |= {key: value for key, value in before.items() if key.startswith("relay.")}
             self.attributes[row] = after
 
 

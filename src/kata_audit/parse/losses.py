@@ -154,7 +154,7 @@ def state_losses(draft: Draft) -> None:
     for row, body in enumerate(bodies):
         attributes = draft.attributes[row]
         component = components[row]
-        if attributes is not None and _CUT in attributes:
+        if attributes is not None and _CUT in attributes and origins[row] == Origin.HOST:
             _state(draft, row, "loghealth.line_cut", f"lines of {component or Component.OTHER}", None)
         if body is None or is_workload(component, origins[row]):
             continue

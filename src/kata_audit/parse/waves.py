@@ -153,6 +153,8 @@ def _inner_wave(rows: Sequence[int], scan: Scan) -> _Wave:
 _NAMING_COMPONENTS = (Component.CONTAINERD, Component.RUNTIME_GO, None)
 """Whose messages name ids in words of their own; None is a host file whose program nothing tells."""
 _IDENTITY_OF_TEXT = ("sandbox_id", "container_id", "identity_basis", "copy_key", "fold_key")
+_OURS = ("relay.", "journal.", "console.")
+"""What the names of attributes begin with that say how a text came: no text says that of itself."""
 _GUEST_COMPONENTS = frozenset(
     {
         Component.AGENT,
@@ -186,9 +188,17 @@ def _scatter(draft: Draft, dialect: str, rows: Sequence[int], scan: Scan, guest:
     draft.put("parse_status", rows, status)
     draft.name_dialect([row for position, row in enumerate(rows) if position not in malformed], dialect)
     attributes = draft.attributes
-    for row, stated in zip(rows, scan.attributes, strict=True):
+    for row, stated, is_guest in zip(rows, scan.attributes, guest, strict=True):
         before = attributes[row]
-        attributes[row] = {**before, **stated} if before else stated
+        if is_guest:
+            attributes[row] = _claims(stated, before or {})
+        else:
+            attributes[row] = {**before, **stated} if before else stated
+
+
+def _claims(stated: dict[str, str], before: dict[str, str]) -> dict[str, str]:
+    """Take what a guest's text states, but no name that is ours or that the host has stated around it."""
+    return {**before, **{key: value for key, value in stated.items() if key not in before and not key.startswith(_OURS)}}
 
 
 def _no_host_names(draft: Draft, rows: Sequence[int], components: Sequence[Any], guest: Sequence[bool]) -> list[Any]:

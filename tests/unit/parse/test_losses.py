@@ -116,6 +116,13 @@ def test_other_sources(transport: Transport, line: str, source: str, count: str 
     assert said(records)[3] == count
 
 
+def test_a_field_named_like_what_we_say_of_a_cut_line_is_no_loss() -> None:
+    """Where nobody declared the file, a record of an agent may be anybody's."""
+    line = json.dumps({"msg": "x", "level": "INFO", "name": "kata-agent", "journal.line_break": "line-max"})
+
+    assert said(derive(evidence(f"{line}\n".encode(), Transport.BARE)))[:2] == (None, None)
+
+
 def test_output_of_a_container_declares_nothing() -> None:
     """A workload that prints such words is no source of logs."""
     line = f"2026-11-23T06:11:31.1Z stdout F imjournal: 9 messages lost due to rate-limiting\n2026-11-23T06:11:31.1Z stdout F {SUPPRESSED}\n"
