@@ -17,6 +17,20 @@ def _plain(secret: bytes) -> bytes:
     return bytes(known.ESCAPES.sub(rb"\1", secret)) if b"\\" in secret else secret
 
 
+def _as_array(data: bytes) -> bytes:
+    return b",".join(b"%d" % byte for byte in data)
+
+
+def _as_hex(data: bytes) -> bytes:
+    return data.hex().upper().encode()
+
+
+_MARK = b"*masked:"
+"""What every marker begins with."""
+MARKS = (_MARK, _as_array(_MARK) + b",", _as_hex(_MARK))
+"""The same in each form that `find_edits` writes: as text, as numbers of an array, as hexadecimal digits."""
+
+
 class Edit(NamedTuple):
     """Bytes `[start, end)` become `new`; `kinds` are the secrets in it."""
 
@@ -59,7 +73,7 @@ class Markers:
                 if self._key is None
                 else b":" + hmac.digest(self._key, head + b"\0" + _plain(secret), "sha256")[:8].hex().encode()
             )
-            made = self._made[kind, secret] = b"*masked:" + head + tail + b"*"
+            made = self._made[kind, secret] = _MARK + head + tail + b"*"
         return made
 
 
@@ -188,8 +202,12 @@ def _view(data: bytes, start: int, end: int, rule: str, markers: Markers) -> Ite
     if not edits:
         return
     masked = apply_edits(text, 0, len(text), edits)
-    new = b",".join(b"%d" % byte for byte in masked) if rule == "array" else masked.hex().upper().encode()
-    yield Edit(first, last, new, tuple(kind for edit in edits for kind in edit.kinds))
+    yield Edit(
+        first,
+        last,
+        _as_array(masked) if rule == "array" else _as_hex(masked),
+        tuple(kind for edit in edits for kind in edit.kinds),
+    )
 
 
 def _key_lines(data: bytes, bounds: Sequence[int], cut_keys: Sequence[int], stray_ends: Sequence[int]) -> Iterator[Span]:

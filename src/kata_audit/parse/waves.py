@@ -5,7 +5,6 @@ the same evidence gives the same records, whatever came before (L2). Origin foll
 position that held a text, never the text (L7).
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from kata_audit.parse.envelopes import Texts, read_envelopes
 from kata_audit.parse.fragments import Pieces, join_pieces
 from kata_audit.parse.identity_crio import from_crio
 from kata_audit.parse.losses import state_losses
+from kata_audit.parse.secret_edits import MARKS
 from kata_audit.schema.record import Component, EvidenceRows, ParseStatus, RecordRows
 from kata_audit.schema.severity import TEXT_OF
 from kata_audit.schema.source import Origin
@@ -36,7 +36,6 @@ DERIVE_VERSION = "1"
 _MAX_DEPTH = 4
 _SLICE = 512
 """Rows parsed at once: enough to share the cost of a wave, few enough to stay in the processor's caches."""
-_MARKER = re.compile(rb"\*masked:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,10 +313,14 @@ def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
 
 
 def _count_markers(raws: Any) -> Any:
-    """Count the marks of masked secrets in each frame; one pass over the whole buffer, for few frames have any."""
+    """Count the marks of masked secrets in each frame; a pass over the whole buffer per form, for few frames have any."""
     counts = [0] * len(raws)
     offsets = pa.Array.from_buffers(pa.int64(), len(raws) + 1, [None, raws.buffers()[1]], offset=raws.offset).to_pylist()
-    data = memoryview(raws.buffers()[2])[offsets[0] : offsets[-1]] if raws.buffers()[2] is not None else memoryview(b"")
-    for match in _MARKER.finditer(data):
-        counts[bisect_right(offsets, offsets[0] + match.start()) - 1] += 1
+    first = offsets[0]
+    data = bytes(memoryview(raws.buffers()[2])[first : offsets[-1]]) if raws.buffers()[2] is not None else b""
+    for mark in MARKS:
+        place = data.find(mark)
+        while place >= 0:
+            counts[bisect_right(offsets, first + place) - 1] += 1
+            place = data.find(mark, place + len(mark))
     return pa.array(counts, pa.uint32())

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from tests.evidence import OBSERVED_NS, capture, column, derive, evidence
 
+from kata_audit.parse.mask import mask
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Transport
 
@@ -231,3 +232,19 @@ def test_a_containers_long_line_is_whole_where_rows_are_parsed_apart(before: int
     assert column(records, "parse_status")[before : before + 21] == ["fragment"] * 20 + ["envelope"]
     assert column(records, "body")[before + 20] == "".join(f"piece{number}-" for number in range(20)) + "end"
     assert records.num_rows == len(lines)
+
+
+def test_masked_secrets_are_counted_in_every_form_that_they_are_written_in() -> None:
+    """As text, in the numbers of a byte array, and in hexadecimal digits; in slices of rows too."""
+    secrets = "password=hunter21 token=abc123def"
+    lines = [
+        secrets,
+        f'{{"m": {json.dumps(list(secrets.encode()))}, "t": "password=hunter21"}}',
+        f"type=PROCTITLE msg=audit(1795414671.449:1): proctitle={secrets.encode().hex().upper()}",
+        f"[42, 109]{[*b'masked:']} 2A6D61736B65643",
+    ]
+    masked = mask(evidence("\n".join(lines).encode() + b"\n", Transport.HOST_FILE), b"k")[0]
+
+    assert b"hunter21" not in b"".join(column(masked, "raw"))
+    assert column(derive(masked), "mask_count") == [2, 3, 2, 0]
+    assert column(derive(masked.slice(1)), "mask_count") == [3, 2, 0]
