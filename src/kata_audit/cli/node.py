@@ -1,14 +1,14 @@
 """`kata-audit node`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kata_audit.cli.options import example
-from kata_audit.cli.output import json_line, json_lines, output_option, write_lines
+from kata_audit.cli.output import json_line, output_option, write_lines
 from kata_audit.cli.terminal import is_coloured, paint, show, terminal_width, wrap
 from kata_audit.errors import Problem, UsageError
 
@@ -97,16 +97,29 @@ def _write(examination: "Examination", form: str, node: str, *, everything: bool
     if form == "text":
         write_lines(_text(examination, everything=everything))
     elif form == "json":
-        write_lines([json_line(report.as_objects(examination))])
+        write_lines([_line(report.as_objects(examination))])
     elif form == "jsonl":
-        write_lines(json_lines((report.finding_object(one) for one in examination.findings), form))
+        write_lines(_line(report.finding_object(one)) for one in examination.findings)
     elif form == "junit":
         write_lines([report.as_junit(examination).decode()])
     elif form == "sarif":
-        write_lines([json_line(report.as_sarif(examination))])
+        write_lines([_line(report.as_sarif(examination))])
     else:
         time_ms = SystemClock().now_ns() // 1_000_000
-        write_lines(json_lines(iter(report.as_ocsf(examination, node=node, time_ms=time_ms)), "jsonl"))
+        write_lines(_line(one) for one in report.as_ocsf(examination, node=node, time_ms=time_ms))
+
+
+def _line(told: Mapping[str, Any]) -> str:
+    """Spell an object as one line of JSON; a name of a file that is no UTF-8 is spelled out."""
+    return json_line(_whole(told))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(inner) for key, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _text(examination: "Examination", *, everything: bool) -> Iterator[str]:
@@ -167,7 +180,7 @@ def plan(*, root: Path, profile: str, classes: tuple[str, ...], confirm_measured
     if form == "text":
         write_lines(_plan_text(made))
     elif form == "json":
-        write_lines([json_line({"profile": made.profile.name, "classes": [_class_object(one) for one in made.classes]})])
+        write_lines([_line({"profile": made.profile.name, "classes": [_class_object(one) for one in made.classes]})])
     else:
         spell = {"toml": gitops.as_toml, "helm-values": gitops.as_helm_values, "machineconfig": gitops.as_machineconfig}
         write_lines(spell.get(form, gitops.as_ansible)(made).splitlines())
@@ -182,6 +195,8 @@ def _plan_text(made: "Plan") -> Iterator[str]:
 
     coloured, width = is_coloured(sys.stdout), terminal_width()
     yield from wrap(f"{made.profile.name}: {made.profile.summary}", width, indent=0)
+    if not made.classes:
+        yield from wrap("No class of Kata was found: `kata-audit node check` says where it looked.", width, indent=0)
     for one in made.classes:
         yield ""
         yield paint(show(one.handler), "bold", coloured=coloured)
@@ -191,6 +206,8 @@ def _plan_text(made: "Plan") -> Iterator[str]:
             yield "  as it should be: nothing to change"
         else:
             yield from wrap(f"{one.path}, from the {one.takes_effect} on; reaches {', '.join(one.reaches)}", width, indent=2)
+            if not one.changes:
+                yield from wrap("sets nothing: what an earlier profile set is taken back", width, indent=2)
             for change in one.changes:
                 yield paint(show(f"  - [{change.table}] {change.key} = {spelled(change.before)}"), "red", coloured=coloured)
                 yield paint(show(f"  + [{change.table}] {change.key} = {spelled(change.after)}"), "green", coloured=coloured)
@@ -229,7 +246,7 @@ def revert(*, root: Path, form: str) -> None:
 
 def _write_acts(acts: "list[Act]", form: str) -> None:
     if form == "json":
-        write_lines([json_line({"acts": [act._asdict() for act in acts]})])
+        write_lines([_line({"acts": [act._asdict() for act in acts]})])
     else:
         write_lines(show(f"{act.done:10} {act.handler}: {act.path}") for act in acts) if acts else write_lines(
             ["nothing to do"]

@@ -66,6 +66,10 @@ def _loads(node: Node) -> list[Answer]:
             answers.append(failed(said, Evidence(one.handler.file, None, f"handler {name}"), subject=name))
         elif one.merged is not None and one.merged.error is not None:
             path, _, why = one.merged.error.partition(": ")
+            if why.startswith("cannot be read: "):
+                said = f"Whether it loads cannot be told: a file {why}."
+                answers.append(blind(said, Evidence(path, None, why), subject=name))
+                continue
             answers.append(failed(f"No sandbox of it can start: {why}.", Evidence(path, None, why), subject=name))
         else:
             answers.append(passed("It loads.", Evidence(one.base_file, None, "base file"), subject=name))

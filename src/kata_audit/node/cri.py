@@ -9,10 +9,10 @@ k3s, RKE2, k0s and microk8s render.
 
 import fnmatch
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from kata_audit.node.document import DocumentError, parse_toml
 from kata_audit.node.tree import Kind, Tree, UnreadableError, read, resolve
 
 
@@ -80,7 +80,7 @@ _K0S_DROP_INS: Final = "etc/k0s/containerd.d/*.toml"
 _CRIO: Final = ("etc/crio/crio.conf", "etc/crio/crio.conf.d")
 _PLUGINS: Final = ("io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cri")
 _SHIM: Final = re.compile(r"(?:^|/)containerd-shim-kata|kata")
-_TEMPLATE: Final = re.compile(r"\{\{.*?\}\}")
+_TEMPLATE: Final = re.compile(r"\{\{(?:(?!\{\{|\}\}).)*+\}\}")
 _MAX_FILES: Final = 256
 
 
@@ -110,10 +110,10 @@ def _load(tree: Tree, path: str, unreadable: dict[str, str]) -> Mapping[str, Any
     if resolve(tree, path).kind is Kind.MISSING:
         return None
     try:
-        return tomllib.loads(_TEMPLATE.sub("", read(tree, path).decode()))
+        return parse_toml(_TEMPLATE.sub("", read(tree, path).decode()))
     except UnreadableError as error:
         unreadable[path] = str(error)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+    except (DocumentError, UnicodeDecodeError):
         unreadable[path] = "is no TOML"
     return None
 
@@ -152,6 +152,8 @@ def _globbed(tree: Tree, pattern: str, unreadable: dict[str, str]) -> list[str]:
     """List the files that a pattern of the last path part names, in the order of their bytes."""
     directory, _, last = pattern.strip("/").rpartition("/")
     found = resolve(tree, directory)
+    if found.kind is Kind.UNREADABLE:
+        unreadable[directory] = "cannot be read"
     if found.kind is not Kind.DIRECTORY:
         return []
     if not set(last) & set("*?["):

@@ -9,9 +9,11 @@ from typing import Final, NamedTuple
 
 from kata_audit.node.tree import Kind, Tree, UnreadableError, exists, read, resolve
 
-_SYSTEMD: Final = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
+SYSTEMD: Final = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
 """Where systemd looks, weakest first. Source: systemd.unit(5), journald.conf(5)."""
-_ASSIGNED: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*$")
+_MASK: Final = "dev/null"
+"""A link to it takes a file of a weaker directory away. Source: systemd.unit(5)."""
+_ASSIGNED: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*=(.*)")
 
 
 class Stated(NamedTuple):
@@ -44,9 +46,9 @@ def read_systemd(tree: Tree, name: str, *, section: str) -> Unit:
     """
     settings: dict[str, Stated] = {}
     unreadable: dict[str, str] = {}
-    mains = [f"{directory}/{name}" for directory in _SYSTEMD if exists(tree, f"{directory}/{name}")]
+    mains = [f"{directory}/{name}" for directory in SYSTEMD if resolve(tree, f"{directory}/{name}").kind is not Kind.MISSING]
     drop_ins: dict[str, str] = {}
-    for directory in _SYSTEMD:
+    for directory in SYSTEMD:
         for entry in _names(tree, f"{directory}/{name}.d", unreadable):
             if entry.endswith(".conf"):
                 drop_ins[entry] = f"{directory}/{name}.d/{entry}"
@@ -64,21 +66,26 @@ def _settings(text: str, path: str, section: str) -> dict[str, Stated]:
         if stripped.startswith("["):
             inside = stripped == f"[{section}]"
         elif inside and not stripped.startswith(("#", ";")) and (assigned := _ASSIGNED.match(line)):
-            found[assigned[1]] = Stated(assigned[2], path, number)
+            found[assigned[1]] = Stated(assigned[2].strip(), path, number)
     return found
 
 
 def _text(tree: Tree, path: str, unreadable: dict[str, str]) -> str | None:
+    found = resolve(tree, path)
+    if found.path == _MASK:
+        return None
     try:
         return read(tree, path).decode("utf-8", "replace")
     except UnreadableError as error:
-        if resolve(tree, path).kind is not Kind.MISSING:
+        if found.kind not in {Kind.MISSING, Kind.DIRECTORY}:
             unreadable[path] = str(error)
         return None
 
 
 def _names(tree: Tree, path: str, unreadable: dict[str, str]) -> list[str]:
     found = resolve(tree, path)
+    if found.kind is Kind.UNREADABLE:
+        unreadable[path] = "cannot be read"
     if found.kind is not Kind.DIRECTORY:
         return []
     try:
@@ -92,9 +99,9 @@ _TIME_DAEMONS: Final = (
     (
         "chrony",
         ("etc/chrony/chrony.conf", "etc/chrony.conf"),
-        re.compile(r"^\s*(?:server|pool|peer|refclock)\s+\S+", re.MULTILINE),
+        re.compile(r"^[ \t]*(?:server|pool|peer|refclock)[ \t]+\S", re.MULTILINE),
     ),
-    ("ntpd", ("etc/ntp.conf", "etc/ntpsec/ntp.conf"), re.compile(r"^\s*(?:server|pool|peer)\s+\S+", re.MULTILINE)),
+    ("ntpd", ("etc/ntp.conf", "etc/ntpsec/ntp.conf"), re.compile(r"^[ \t]*(?:server|pool|peer)[ \t]+\S", re.MULTILINE)),
 )
 
 
@@ -106,9 +113,8 @@ class Clock(NamedTuple):
     sources: int
 
 
-def read_clock(tree: Tree) -> Clock:
+def read_clock(tree: Tree, unreadable: dict[str, str]) -> Clock:
     """Tell who keeps the node's time, as far as files say."""
-    unreadable: dict[str, str] = {}
     for daemon, paths, pattern in _TIME_DAEMONS:
         for path in paths:
             text = _text(tree, path, unreadable)
@@ -122,6 +128,7 @@ def read_clock(tree: Tree) -> Clock:
             ]
             return Clock(daemon, path, sum(len(pattern.findall(part)) for part in [text, *more]))
     timesyncd = read_systemd(tree, "timesyncd.conf", section="Time")
+    unreadable.update(timesyncd.unreadable)
     if exists(tree, "usr/lib/systemd/systemd-timesyncd") or timesyncd.settings:
         named = (timesyncd.get("NTP") or timesyncd.get("FallbackNTP") or "").split()
         return Clock("systemd-timesyncd", "etc/systemd/timesyncd.conf", len(named))
@@ -131,7 +138,7 @@ def read_clock(tree: Tree) -> Clock:
 _FORWARDERS: Final[Sequence[tuple[str, str, re.Pattern[str]]]] = (
     ("rsyslog", "etc/rsyslog.conf", re.compile(r"omfwd|@@?[\w.\[]|omelasticsearch|omkafka|omrelp")),
     ("rsyslog", "etc/rsyslog.d", re.compile(r"omfwd|@@?[\w.\[]|omelasticsearch|omkafka|omrelp")),
-    ("systemd-journal-upload", "etc/systemd/journal-upload.conf", re.compile(r"^\s*URL\s*=\s*\S+", re.MULTILINE)),
+    ("systemd-journal-upload", "etc/systemd/journal-upload.conf", re.compile(r"^[ \t]*URL[ \t]*=[ \t]*\S", re.MULTILINE)),
     ("fluent-bit", "etc/fluent-bit", re.compile(r"\boutputs?\b|\[OUTPUT\]", re.IGNORECASE)),
     ("fluentd", "etc/fluent", re.compile(r"<match")),
     ("vector", "etc/vector", re.compile(r"sinks")),
@@ -139,18 +146,23 @@ _FORWARDERS: Final[Sequence[tuple[str, str, re.Pattern[str]]]] = (
     ("alloy", "etc/alloy", re.compile(r"loki\.write|otelcol\.exporter")),
     ("otel-collector", "etc/otelcol", re.compile(r"exporters")),
     ("otel-collector", "etc/otelcol-contrib", re.compile(r"exporters")),
-    ("filebeat", "etc/filebeat", re.compile(r"^\s*output\.", re.MULTILINE)),
+    ("filebeat", "etc/filebeat", re.compile(r"^[ \t]*output\.", re.MULTILINE)),
     ("splunk-forwarder", "opt/splunkforwarder/etc/system/local/outputs.conf", re.compile(r"tcpout|httpout")),
-    ("syslog-ng", "etc/syslog-ng", re.compile(r"destination\b.*(?:network|tcp|udp|syslog|http)\s*\(", re.DOTALL)),
-    ("kata-audit", "etc/kata-audit/config.toml", re.compile(r"^\s*\[", re.MULTILINE)),
+    (
+        "syslog-ng",
+        "etc/syslog-ng",
+        re.compile(r"destination\b(?:(?!destination\b).)*?(?:network|tcp|udp|syslog|http)\s*+\(", re.DOTALL),
+    ),
+    ("kata-audit", "etc/kata-audit/config.toml", re.compile(r"^[ \t]*\[", re.MULTILINE)),
 )
 """Programs that carry logs off a node, where each is set up, and what shows that it has somewhere to send to."""
+FORWARDER_PLACES: Final = tuple(place for _, place, _ in _FORWARDERS)
+CLOCK_PLACES: Final = ("etc/chrony", "etc/ntp", "etc/systemd/timesyncd.conf")
 
 
-def find_forwarders(tree: Tree) -> list[tuple[str, str]]:
+def find_forwarders(tree: Tree, unreadable: dict[str, str]) -> list[tuple[str, str]]:
     """List the programs that carry logs off this node, each with the file that says so."""
     found: dict[str, str] = {}
-    unreadable: dict[str, str] = {}
     for program, place, pattern in _FORWARDERS:
         for path in _files(tree, place, unreadable):
             if program not in found and pattern.search(_text(tree, path, unreadable) or ""):
@@ -158,17 +170,19 @@ def find_forwarders(tree: Tree) -> list[tuple[str, str]]:
     return list(found.items())
 
 
+_ASKED: Final = {Kind.FILE, Kind.UNREADABLE}
+
+
 def _files(tree: Tree, place: str, unreadable: dict[str, str]) -> Iterator[str]:
-    if resolve(tree, place).kind is Kind.FILE:
+    if resolve(tree, place).kind in _ASKED:
         yield place
     for name in _names(tree, place, unreadable)[:64]:
-        if resolve(tree, f"{place}/{name}").kind is Kind.FILE:
+        if resolve(tree, f"{place}/{name}").kind in _ASKED:
             yield f"{place}/{name}"
 
 
-def read_audit_rules(tree: Tree) -> list[Stated]:
+def read_audit_rules(tree: Tree, unreadable: dict[str, str]) -> list[Stated]:
     """List the kernel's audit rules as they are loaded at the next boot, with their places."""
-    unreadable: dict[str, str] = {}
     paths = [
         f"etc/audit/rules.d/{name}" for name in _names(tree, "etc/audit/rules.d", unreadable) if name.endswith(".rules")
     ]
@@ -180,7 +194,7 @@ def read_audit_rules(tree: Tree) -> list[Stated]:
     return rules
 
 
-_API_SERVERS: Final = (
+API_SERVERS: Final = (
     "etc/kubernetes/manifests/kube-apiserver.yaml",
     "etc/rancher/k3s/config.yaml",
     "etc/rancher/rke2/config.yaml",
@@ -188,7 +202,7 @@ _API_SERVERS: Final = (
     "var/snap/microk8s/current/args/kube-apiserver",
     "etc/k0s/k0s.yaml",
 )
-_FLAG: Final = re.compile(r"(?:--)?(audit-[a-z-]+)\s*[=:]\s*[\"']?([^\s\"',]+)")
+_FLAG: Final = re.compile(r"(?<![a-z-])(?:--)?(audit-[a-z-]++)\s*+[=:]\s*+[\"']?([^\s\"',]+)")
 
 
 class ApiAudit(NamedTuple):
@@ -207,10 +221,9 @@ class ApiAudit(NamedTuple):
     policy_path: str | None
 
 
-def read_api_audit(tree: Tree) -> ApiAudit:
+def read_api_audit(tree: Tree, unreadable: dict[str, str]) -> ApiAudit:
     """Read how the API server on this node, if there is one, writes its audit log."""
-    unreadable: dict[str, str] = {}
-    for path in _API_SERVERS:
+    for path in API_SERVERS:
         text = _text(tree, path, unreadable)
         if text is None:
             continue
@@ -228,7 +241,8 @@ class Host(NamedTuple):
 
     journald: Unit
     persistent_journal: bool
-    journal_mode: int | None
+    journal_modes: Mapping[str, int]
+    """Permission bits of the journal's directories and files, its own directory first; empty where it is not there."""
     clock: Clock
     forwarders: Sequence[tuple[str, str]]
     audit_rules: Sequence[Stated]
@@ -236,26 +250,38 @@ class Host(NamedTuple):
     api_audit: ApiAudit
     rotated: Sequence[str]
     """Log files of the engine that a logrotate file names."""
+    unreadable: Mapping[str, str]
+    """Files that are there and could not be read, with why: anything may stand in them."""
 
 
 def read_host(tree: Tree) -> Host:
     """Read a node's other programs."""
+    journald = read_systemd(tree, "journald.conf", section="Journal")
+    unreadable = dict(journald.unreadable)
     return Host(
-        journald=read_systemd(tree, "journald.conf", section="Journal"),
+        journald=journald,
         persistent_journal=resolve(tree, "var/log/journal").kind is Kind.DIRECTORY,
-        journal_mode=tree.mode("var/log/journal"),
-        clock=read_clock(tree),
-        forwarders=find_forwarders(tree),
-        audit_rules=read_audit_rules(tree),
+        journal_modes=_journal_modes(tree, unreadable),
+        clock=read_clock(tree, unreadable),
+        forwarders=find_forwarders(tree, unreadable),
+        audit_rules=read_audit_rules(tree, unreadable),
         has_auditd=exists(tree, "usr/sbin/auditd") or exists(tree, "sbin/auditd") or exists(tree, "etc/audit/auditd.conf"),
-        api_audit=read_api_audit(tree),
-        rotated=_rotated(tree),
+        api_audit=read_api_audit(tree, unreadable),
+        rotated=_rotated(tree, unreadable),
+        unreadable=unreadable,
     )
 
 
-def _rotated(tree: Tree) -> list[str]:
-    unreadable: dict[str, str] = {}
+def _journal_modes(tree: Tree, unreadable: dict[str, str]) -> dict[str, int]:
+    root = resolve(tree, "var/log/journal").path
+    machines = [f"{root}/{name}" for name in _names(tree, root, unreadable)]
+    files = [f"{machine}/{name}" for machine in machines for name in _names(tree, machine, unreadable)]
+    modes = {path: tree.mode(path) for path in [root, *machines, *files] if tree.kind(path) in {Kind.DIRECTORY, Kind.FILE}}
+    return {path: mode for path, mode in modes.items() if mode is not None}
+
+
+def _rotated(tree: Tree, unreadable: dict[str, str]) -> list[str]:
     texts = [
         _text(tree, f"etc/logrotate.d/{name}", unreadable) or "" for name in _names(tree, "etc/logrotate.d", unreadable)
     ]
-    return [path for text in texts for path in re.findall(r"(/var/\S+\.log|/var/log/\S+)", text)]
+    return [path for text in texts for path in re.findall(r"/var/\S+", text)]

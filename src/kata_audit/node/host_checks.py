@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
-import yaml
-
 from kata_audit.node.check import Answer, Evidence, Node, blind, failed, passed, warned
-from kata_audit.node.host import Stated, Unit
+from kata_audit.node.document import DocumentError, parse_yaml
+from kata_audit.node.host import API_SERVERS, CLOCK_PLACES, FORWARDER_PLACES, SYSTEMD, Stated, Unit
 from kata_audit.node.keys import Release
 from kata_audit.node.known_faults import FAULTS
 
@@ -17,15 +17,14 @@ _LINE_BYTES: Final = 128 << 10
 _BURST: Final = 100_000
 """Messages in thirty seconds: shims and engine share one budget, and a storm of one shim has been 173,433."""
 _SIZES: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE: Final = re.compile(r"(\d+)([KMGT]?)")
+_SIZE: Final = re.compile(r"([0-9]{1,18})([KMGT]?)")
 _LEVELS: Final = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _YES: Final = frozenset({"yes", "true", "on", "1"})
-_WRITABLE: Final = 0o022
+_WRITABLE: Final = 0o002
 _READABLE: Final = 0o004
-_VSOCK_RULES: Final = (
-    re.compile(r"-S\s+\S*\bsocket\b.*\ba0=(?:40|0x28)\b"),
-    re.compile(r"-S\s+\S*\bconnect\b.*\bsaddr_fam=(?:40|0x28)\b"),
-)
+_JOURNALS: Final = (".journal", ".journal~")
+_Run = Callable[[Node], Iterable[Answer]]
+_VSOCK_CALLS: Final = (("socket", "a0"), ("connect", "saddr_fam"))
 """What sees a socket to a guest: `socket` with the family as its first argument, or `connect` by the address's family. The
 first argument of `connect` is a file, not a family. Source: Linux `AF_VSOCK`; auditctl(8)."""
 _WATCHED: Final = {
@@ -46,7 +45,7 @@ _WATCHED: Final = {
 
 
 def _files_read(node: Node) -> Iterator[Answer]:
-    unreadable = {**node.layout.unreadable, **node.host.journald.unreadable}
+    unreadable = {**node.layout.unreadable, **node.host.unreadable}
     if not unreadable:
         yield passed("Every file that was looked for could be read.")
     for path, why in unreadable.items():
@@ -102,6 +101,24 @@ def _engine_format(node: Node) -> Iterator[Answer]:
             )
         else:
             yield passed(f"{engine.name} writes the text that Kata's shims write.", Evidence(engine.files[0], None, "text"))
+
+
+def _seen(run: _Run, said: str, *places: str) -> _Run:
+    """Answer blind where a file below one of the places could not be read: anything may stand in it."""
+
+    def asked(node: Node) -> Iterable[Answer]:
+        hidden = [Evidence(path, None, why) for path, why in node.host.unreadable.items() if path.startswith(places)]
+        return [blind(said, *hidden)] if hidden else run(node)
+
+    return asked
+
+
+def _journal(run: _Run) -> _Run:
+    return _seen(run, "The journal's settings cannot be read.", *(f"{place}/journald.conf" for place in SYSTEMD))
+
+
+def _audit(run: _Run) -> _Run:
+    return _seen(run, "The audit rules cannot be read.", "etc/audit")
 
 
 def _evidence(unit: Unit, name: str) -> Evidence:
@@ -165,7 +182,7 @@ def _keeps(node: Node) -> Iterator[Answer]:
 def _stored_level(node: Node) -> Iterator[Answer]:
     journald = node.host.journald
     level = (journald.get("MaxLevelStore") or "debug").lower()
-    number = int(level) if level.isdecimal() else _LEVELS.index(level) if level in _LEVELS else len(_LEVELS)
+    number = int(level[:3]) if level.isdecimal() else _LEVELS.index(level) if level in _LEVELS else len(_LEVELS)
     if number < _LEVELS.index("info"):
         yield failed("Records at info are not stored.", _evidence(journald, "MaxLevelStore"))
     else:
@@ -182,31 +199,43 @@ def _switch(name: str, default: str, bad: str, good: str, *, wanted: bool) -> Ca
 
 
 def _journal_closed(node: Node) -> Iterator[Answer]:
-    mode = node.host.journal_mode
-    evidence = Evidence("var/log/journal", None, f"mode {mode:04o}" if mode is not None else "not there")
-    if mode is None:
-        yield blind("The journal's directory is not there.", evidence)
-    elif mode & _WRITABLE & ~0o020 or mode & _READABLE:
-        yield failed("Anybody on the node may read the journal.", evidence)
+    modes = node.host.journal_modes
+    # journald itself lets everybody list its directories, and keeps its files to a group.
+    open_ones = [
+        (path, mode) for path, mode in modes.items() if mode & _WRITABLE or (mode & _READABLE and path.endswith(_JOURNALS))
+    ]
+    evidence = [Evidence(path, None, f"mode {mode:04o}") for path, mode in (open_ones or [*modes.items()])[:4]]
+    if not modes:
+        yield blind("The journal's directory is not there.", Evidence("var/log/journal", None, "not there"))
+    elif open_ones:
+        yield failed("Anybody on the node may read the journal, or write what stands in it.", *evidence)
+    elif any(path.endswith(_JOURNALS) for path in modes):
+        yield passed("The journal is closed to others.", *evidence)
     else:
-        yield passed("The journal is closed to others.", evidence)
+        yield blind("No file of the journal is there whose mode could tell.", *evidence)
 
 
-def _copied(node: Node) -> Iterator[Answer]:
-    if node.host.forwarders:
-        yield passed(
-            "Logs are carried off the node.", *(Evidence(path, None, program) for program, path in node.host.forwarders)
-        )
-    else:
-        yield failed("Nothing was found that carries logs off the node: whoever owns it owns its history.")
+def _copied(node: Node) -> Iterable[Answer]:
+    if not node.host.forwarders:
+        return _seen(_not_copied, "What may carry logs off the node cannot be read.", *FORWARDER_PLACES)(node)
+    return [
+        passed("Logs are carried off the node.", *(Evidence(path, None, program) for program, path in node.host.forwarders))
+    ]
 
 
-def _clock(node: Node) -> Iterator[Answer]:
+def _not_copied(_: Node) -> Iterator[Answer]:
+    yield failed("Nothing was found that carries logs off the node: whoever owns it owns its history.")
+
+
+def _clock(node: Node) -> Iterable[Answer]:
     clock = node.host.clock
     if clock.daemon is None:
-        yield failed("Nothing was found that keeps the clock right.")
-    else:
-        yield passed(f"{clock.daemon} keeps the clock right.", Evidence(clock.path or "", None, clock.daemon))
+        return _seen(_no_clock, "What may keep the clock right cannot be read.", *CLOCK_PLACES)(node)
+    return [passed(f"{clock.daemon} keeps the clock right.", Evidence(clock.path or "", None, clock.daemon))]
+
+
+def _no_clock(_: Node) -> Iterator[Answer]:
+    yield failed("Nothing was found that keeps the clock right.")
 
 
 def _clock_sources(node: Node) -> Iterator[Answer]:
@@ -251,8 +280,14 @@ def _rule(rule: Stated) -> Evidence:
     return Evidence(rule.path, rule.line, rule.value)
 
 
+def _sees_vsock(words: list[str]) -> bool:
+    calls = {call for option, names in pairwise(words) if option == "-S" for call in names.split(",")}
+    fields = {value for option, value in pairwise(words) if option == "-F"}
+    return any(call in calls and {f"{field}=40", f"{field}=0x28"} & fields for call, field in _VSOCK_CALLS)
+
+
 def _vsock_watched(node: Node) -> Iterator[Answer]:
-    rules = [rule for rule in node.host.audit_rules if any(pattern.search(rule.value) for pattern in _VSOCK_RULES)]
+    rules = [rule for rule in node.host.audit_rules if _sees_vsock(rule.value.split())]
     if rules:
         yield passed("Programs that open sockets to guests are written.", *map(_rule, rules))
     elif not node.host.has_auditd and not node.host.audit_rules:
@@ -276,10 +311,14 @@ def _api(run: Callable[[Node], Iterable[Answer]]) -> Callable[[Node], Iterable[A
 
     def asked(node: Node) -> Iterable[Answer]:
         if node.host.api_audit.path is None:
-            return [blind("The API server is not on this node: ask the same of the control plane.")]
+            return _seen(_no_api, "How the API server is started cannot be read.", *API_SERVERS)(node)
         return run(node)
 
     return asked
+
+
+def _no_api(_: Node) -> Iterator[Answer]:
+    yield blind("The API server is not on this node: ask the same of the control plane.")
 
 
 def _api_log(node: Node) -> Iterator[Answer]:
@@ -292,30 +331,54 @@ def _api_log(node: Node) -> Iterator[Answer]:
 
 
 def _policy_rules(node: Node) -> list[Mapping[str, Any]] | None:
-    """Give the rules of the API server's audit policy; None where it cannot be read."""
+    """Give the rules of the API server's audit policy; None where it cannot be read, or takes rules from elsewhere."""
     try:
-        policy = yaml.safe_load(node.host.api_audit.policy or "")
-    except yaml.YAMLError:
+        policy = parse_yaml(node.host.api_audit.policy or "")
+    except DocumentError:
         return None
-    rules = policy.get("rules") if isinstance(policy, dict) else None
-    return [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else None
+    rules = _list(policy.get("rules")) if isinstance(policy, dict) else None
+    return None if rules is None or not all(isinstance(rule, dict) and "<<" not in rule for rule in rules) else rules
+
+
+def _list(found: object) -> list[Any] | None:
+    return found if isinstance(found, list) else None
+
+
+def _levels_for(rules: list[Mapping[str, Any]], resource: str, group: str = "") -> Iterator[tuple[str, bool]]:
+    """Give the levels at which requests for a resource may be written, in order, each with whether it is for all of them.
+
+    Args:
+        rules: Of a policy; the first that fits a request decides.
+        resource: `pods/exec`.
+        group: Its API group; "" for the core.
+    """
+    for rule in rules:
+        if not _fits(rule, resource, group):
+            continue
+        limited = any(rule.get(key) for key in ("users", "userGroups", "namespaces", "nonResourceURLs", "verbs"))
+        yield str(rule.get("level", "None")), not limited
+        if not limited:
+            return
+    yield "None", True
+
+
+def _fits(rule: Mapping[str, Any], resource: str, group: str) -> bool:
+    groups = _list(rule.get("resources"))
+    if not groups:
+        return not rule.get("nonResourceURLs")
+    whole, _, part = resource.partition("/")
+    names = {resource, "*", f"{whole}/*", *([f"*/{part}"] if part else [])}
+    return any(
+        str(name) in names
+        for one in groups
+        if isinstance(one, dict) and (one.get("group") or "") == group
+        for name in _list(one.get("resources")) or ["*"]
+    )
 
 
 def _level_for(rules: list[Mapping[str, Any]], resource: str) -> str:
-    """Give the level at which a request for a resource of the core group is written; the first rule that fits decides."""
-    for rule in rules:
-        groups = rule.get("resources")
-        named = [
-            name
-            for group in groups or ()
-            if isinstance(group, dict) and not group.get("group")
-            for name in group.get("resources") or ["*"]
-        ]
-        fits = groups is None or any(name in {resource, "*", f"{resource.partition('/')[0]}/*"} for name in named)
-        limited = any(rule.get(key) for key in ("users", "userGroups", "namespaces", "nonResourceURLs"))
-        if fits and not limited and not rule.get("verbs"):
-            return str(rule.get("level", "None"))
-    return "None"
+    """Give the level at which a request for a resource of the core group is written, whoever makes it."""
+    return next(level for level, of_all in _levels_for(rules, resource) if of_all)
 
 
 def _policy(judge: Callable[[list[Mapping[str, Any]], Evidence], Iterator[Answer]]) -> Callable[[Node], Iterator[Answer]]:
@@ -343,8 +406,8 @@ def _policy_covers(rules: list[Mapping[str, Any]], evidence: Evidence) -> Iterat
 def _policy_spares(rules: list[Mapping[str, Any]], evidence: Evidence) -> Iterator[Answer]:
     leaky = [
         name
-        for name in ("secrets", "configmaps", "tokenreviews")
-        if _level_for(rules, name) in {"Request", "RequestResponse"}
+        for name, group in (("secrets", ""), ("configmaps", ""), ("tokenreviews", "authentication.k8s.io"))
+        if {"Request", "RequestResponse"} & {level for level, _ in _levels_for(rules, name, group)}
     ]
     if leaky:
         yield failed(f"The audit log holds the bodies of {', '.join(leaky)}: secrets and tokens in clear.", evidence)
@@ -395,26 +458,30 @@ JUDGES: Final[Mapping[str, Callable[[Node], Iterable[Answer]]]] = {
     "KN-030": _engine_level,
     "KN-031": _engine_log_place,
     "KN-032": _engine_format,
-    "KN-070": _persistent,
-    "KN-071": _rate,
-    "KN-072": _line_max,
-    "KN-073": _keeps,
-    "KN-074": _stored_level,
-    "KN-075": _switch("Seal", "yes", "The journal is not sealed.", "The journal may be sealed.", wanted=True),
-    "KN-076": _switch("ReadKMsg", "yes", "The kernel's messages do not come.", "The kernel's messages come.", wanted=True),
-    "KN-077": _switch("ForwardToSyslog", "no", "Every record is written twice.", "Records are written once.", wanted=False),
+    "KN-070": _journal(_persistent),
+    "KN-071": _journal(_rate),
+    "KN-072": _journal(_line_max),
+    "KN-073": _journal(_keeps),
+    "KN-074": _journal(_stored_level),
+    "KN-075": _journal(_switch("Seal", "yes", "The journal is not sealed.", "The journal may be sealed.", wanted=True)),
+    "KN-076": _journal(
+        _switch("ReadKMsg", "yes", "The kernel's messages do not come.", "The kernel's messages come.", wanted=True)
+    ),
+    "KN-077": _journal(
+        _switch("ForwardToSyslog", "no", "Every record is written twice.", "Records are written once.", wanted=False)
+    ),
     "KN-078": _journal_closed,
     "KN-080": _copied,
     "KN-090": _clock,
     "KN-091": _clock_sources,
-    "KN-099": _auditd,
-    "KN-100": _watches("KN-100", "Kata's configuration"),
-    "KN-101": _watches("KN-101", "The engine's configuration"),
-    "KN-102": _watches("KN-102", "The configuration of logging"),
-    "KN-103": _watches("KN-103", "The running of Kata's programs"),
-    "KN-104": _vsock_watched,
-    "KN-105": _watches("KN-105", "The opening of virtualisation devices"),
-    "KN-106": _immutable,
+    "KN-099": _audit(_auditd),
+    "KN-100": _audit(_watches("KN-100", "Kata's configuration")),
+    "KN-101": _audit(_watches("KN-101", "The engine's configuration")),
+    "KN-102": _audit(_watches("KN-102", "The configuration of logging")),
+    "KN-103": _audit(_watches("KN-103", "The running of Kata's programs")),
+    "KN-104": _audit(_vsock_watched),
+    "KN-105": _audit(_watches("KN-105", "The opening of virtualisation devices")),
+    "KN-106": _audit(_immutable),
     "KN-110": _api(_api_log),
     "KN-111": _api(_policy_covers),
     "KN-112": _api(_policy_spares),

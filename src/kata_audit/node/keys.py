@@ -6,7 +6,7 @@ The table is data (`keys.toml`); `wiring` reads it.
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Runtime(StrEnum):
@@ -26,6 +26,10 @@ class Release(NamedTuple):
         return f"{self.major}.{self.minor}"
 
 
+_MAX_DIGITS: Final = 6
+"""A part of a release that has more is none, and may be too long to be a number at all."""
+
+
 def parse_release(text: str) -> Release | None:
     """Read the release out of a version; None where it is none.
 
@@ -34,7 +38,7 @@ def parse_release(text: str) -> Release | None:
         Release(major=3, minor=27)
     """
     parts = text.strip().split(".")
-    if len(parts) < 2 or not (parts[0].isdecimal() and parts[1].isdecimal()):
+    if len(parts) < 2 or not all(part.isdecimal() and len(part) <= _MAX_DIGITS for part in parts[:2]):
         return None
     return Release(int(parts[0]), int(parts[1]))
 

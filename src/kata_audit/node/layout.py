@@ -14,7 +14,7 @@ DEFAULT: Final = "default"
 """The place of a value that no file sets."""
 _PATH: Final = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 _TYPE: Final = re.compile(r"io\.containerd\.(?P<name>[A-Za-z0-9.-]+)\.v(?P<version>\d+)")
-_WRAPPED: Final = re.compile(rb"(?P<binary>/[\w./-]*containerd-shim-kata-v2)\b")
+_WRAPPED: Final = re.compile(rb"(?<![\w./-])(?P<binary>/[\w./-]*containerd-shim-kata-v2)\b")
 _WRAPPED_FILE: Final = re.compile(rb"KATA_CONF_FILE=[\"']?(?P<file>/[\w./-]+)")
 _RUST_NAME: Final = re.compile(r"-runtime-rs$|(?:^|-)dragonball$|(?:^|-)cloud-hypervisor$")
 _ETC: Final = "etc/kata-containers"

@@ -6,10 +6,10 @@ Source: Kata's loaders, `src/runtime/pkg/katautils/config.go` and `src/libs/kata
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from kata_audit.node.document import DocumentError, parse_toml
 from kata_audit.node.keys import Keys, Release, Runtime
 from kata_audit.node.tree import Kind, Tree, UnreadableError, read, resolve
 
@@ -23,7 +23,7 @@ _GO_NEW_PARSER: Final = Release(3, 27)
 _NAMED_TABLES: Final = ("hypervisor", "agent")
 _TABLES: Final = {*_NAMED_TABLES, "runtime", "factory", "image"}
 _BOM: Final = b"\xef\xbb\xbf"
-_HEADER: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+_HEADER: Final = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
 _ASSIGNED: Final = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 
 
@@ -131,7 +131,8 @@ class Loader:
         return file
 
     def _drop_in(self, path: str, runtime: Runtime, release: Release, warnings: list[str]) -> _File:
-        kind = self._tree.kind(path)
+        folder, _, name = path.rpartition("/")
+        kind = self._tree.kind(f"{resolve(self._tree, folder).path}/{name}")
         if kind is Kind.LINK and runtime is Runtime.RUST:
             raise _RefusedError(f"{path}: symbolic link refused")
         file = self._parse(path, runtime, release)
@@ -164,9 +165,11 @@ class Loader:
             raise _RefusedError(f"{path}: {error}") from error
         try:
             text = _decoded(data, runtime, release)
-            stated = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            stated = parse_toml(text)
+        except UnicodeDecodeError as error:
             raise _RefusedError(f"{path}: syntax error") from error
+        except DocumentError as error:
+            raise _RefusedError(f"{path}: {error}") from error
         tables: dict[str, Mapping[str, Any]] = {}
         strange = []
         for name, value in stated.items():
@@ -203,7 +206,7 @@ def _decoded(data: bytes, runtime: Runtime, release: Release) -> str:
     if runtime is Runtime.RUST or release >= _GO_NEW_PARSER:
         return data.removeprefix(_BOM).decode()
     if data.startswith(_BOM):
-        raise tomllib.TOMLDecodeError
+        raise DocumentError("syntax error")
     return data.decode("utf-8", "replace")
 
 
@@ -229,9 +232,9 @@ def line_numbers(text: str) -> dict[tuple[str, str], int]:
     """
     table = ""
     found: dict[tuple[str, str], int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if header := _HEADER.match(line):
-            table = header[1].replace('"', "").replace(" ", "")
+            table = "".join(header[1].replace('"', "").split())
         elif assigned := _ASSIGNED.match(line):
             found[table, assigned[1]] = number
     return found

@@ -3,8 +3,10 @@
 Source: SARIF 2.1.0 (OASIS); the JUnit XML that CI systems agree on; OCSF 1.3, class 2003.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from kata_audit import __version__
@@ -150,7 +152,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         if answer.status is Status.FAIL
         else "warning"
         if answer.status is Status.WARN
-        else "note"
+        else "none"  # a result that is open has no level. Source: SARIF 2.1.0, 3.27.10
     )
     places = [_location(one) for one in answer.evidence if one.path]
     told: dict[str, Any] = {
@@ -163,7 +165,7 @@ def _result(finding: Finding) -> dict[str, Any]:
 
 
 def _location(evidence: Evidence) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": evidence.path.lstrip("/")}}
+    place: dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(evidence.path.lstrip("/")))}}
     if evidence.line is not None:
         place["region"] = {"startLine": evidence.line}
     return {"physicalLocation": place}

@@ -4,9 +4,11 @@ A root is `/`, the place where a container sees its host (`/host`), or a folder 
 Links are followed as that node's kernel would: an absolute one begins at the root, and `..` at the root stays there.
 """
 
+import lzma
 import os
 import stat
 import tarfile
+import zlib
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Protocol
@@ -17,6 +19,11 @@ MAX_BYTES: Final = 4 << 20
 """A configuration file that is longer is not read: no program of a node writes one."""
 _MAX_LINKS: Final = 40
 """Links that are followed in one path. Source: Linux `MAXSYMLINKS`."""
+_MAX_ARCHIVE: Final = 256 << 20
+"""Bytes of files that are held of one archive: the configuration of a node is a thousandth of it."""
+_MAX_MEMBERS: Final = 1_000_000
+_MAX_PATH: Final = 4096
+"""Bytes of a path. Source: Linux `PATH_MAX`."""
 _CHECK: Final = "Name the root of a node: `/`, `/host`, or a folder or .tar.gz of its files."
 
 
@@ -220,6 +227,11 @@ def _kind_of(mode: int) -> Kind:
     return Kind.FILE if stat.S_ISREG(mode) else Kind.OTHER
 
 
+def _inside(name: str) -> str:
+    """Spell a member's name as a path below the root, wherever it says it lies."""
+    return "/".join(part for part in PurePosixPath(name).parts if part not in {"/", "//", ".", ".."})
+
+
 class ArchiveTree:
     """Files of a tar archive, plain or compressed, held in memory: a node's files as somebody sent them.
 
@@ -233,22 +245,36 @@ class ArchiveTree:
     def __init__(self, archive: Path) -> None:
         self._members: dict[str, tarfile.TarInfo] = {}
         self._data: dict[str, bytes] = {}
+        self._left = _MAX_ARCHIVE
         try:
             with tarfile.open(archive) as opened:
-                for member in opened:
-                    self._take(opened, member)
-        except (OSError, tarfile.TarError, EOFError) as error:
+                for number, member in enumerate(opened):
+                    self._take(opened, member, number)
+        except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError) as error:
             raise InputMissingError("The archive of the node cannot be read.", where=str(archive), hint=_CHECK) from error
         self._children: dict[str, set[str]] = {}
         for path in self._members:
             self._place(path)
 
-    def _take(self, opened: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        path = "/".join(part for part in PurePosixPath(member.name).parts if part not in {"/", ".", ".."})
-        self._members[path] = member
-        if member.isfile() and member.size <= MAX_BYTES:
+    def _take(self, opened: tarfile.TarFile, member: tarfile.TarInfo, number: int) -> None:
+        if number >= _MAX_MEMBERS:
+            raise tarfile.ReadError("too many members")
+        if len(member.name) > _MAX_PATH:
+            return
+        path = _inside(member.name)
+        data = self._data.pop(path, None)  # an archive may hold a path twice: the later one counts
+        if member.islnk():
+            first = _inside(member.linkname)
+            member, data = self._members.get(first, member), self._data.get(first)
+        elif member.isfile() and member.size <= min(MAX_BYTES, self._left):
             held = opened.extractfile(member)
-            self._data[path] = held.read() if held else b""
+            data = held.read() if held else b""
+            self._left -= len(data)
+        else:
+            data = None
+        self._members[path] = member
+        if data is not None:
+            self._data[path] = data
 
     def _place(self, path: str) -> None:
         while path:
@@ -261,16 +287,16 @@ class ArchiveTree:
         member = self._members.get(path)
         if member is None:
             return Kind.DIRECTORY if path in self._children else Kind.MISSING
-        if member.issym() or member.islnk():
+        if member.issym():
             return Kind.LINK
         if member.isdir():
             return Kind.DIRECTORY
         return Kind.FILE if member.isfile() else Kind.OTHER
 
     def link(self, path: str) -> str:
-        """Give a link's target; a hard link's is a path from the root."""
-        member = self._members[path]
-        return member.linkname if member.issym() else f"/{member.linkname}"
+        """Give a link's target, as written; one that no system would hold leads nowhere."""
+        target = self._members[path].linkname
+        return target if len(target) <= _MAX_PATH else path
 
     def names(self, path: str) -> list[str]:
         """Give a directory's entries in the order of their bytes."""
@@ -279,7 +305,12 @@ class ArchiveTree:
     def data(self, path: str) -> bytes:
         """Give a regular file's bytes."""
         if path not in self._data:
-            raise UnreadableError(f"is longer than {MAX_BYTES:,} bytes")
+            member = self._members[path]
+            raise UnreadableError(
+                f"is longer than {MAX_BYTES:,} bytes"
+                if member.size > MAX_BYTES
+                else f"lies behind the first {_MAX_ARCHIVE:,} bytes of its archive"
+            )
         return self._data[path]
 
     def mode(self, path: str) -> int | None:
@@ -294,4 +325,7 @@ def open_tree(root: Path) -> Tree:
     Raises:
         InputMissingError: It is neither.
     """
-    return ArchiveTree(root) if root.is_file() else FolderTree(root)
+    try:
+        return ArchiveTree(root) if root.is_file() else FolderTree(root)
+    except OSError as error:
+        raise InputMissingError("The root of the node cannot be read.", where=str(root), hint=_CHECK) from error

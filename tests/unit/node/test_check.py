@@ -16,7 +16,8 @@ from kata_audit.node.report import as_junit, as_ocsf, as_sarif, summary
 from kata_audit.node.tree import FolderTree
 from kata_audit.wiring import node_checks
 
-JOURNALD = "etc/systemd/journald.conf"
+SYSTEMD = "systemd/journald.conf"
+JOURNALD = f"etc/{SYSTEMD}"
 
 
 def looked(root: Path, files: Mapping[str, str | bytes], *, version: str = "3.27.0") -> Examination:
@@ -116,6 +117,11 @@ def test_the_go_shim_relays_the_console_only_with_three_switches(tmp_path: Path)
         ("KN-071", {JOURNALD: "[Journal]\nRateLimitBurst=0\n"}, Status.PASS),
         ("KN-071", {"usr/lib/systemd/journald.conf.d/a.conf": "[Journal]\nRateLimitBurst=200K\n"}, Status.PASS),
         ("KN-071", {}, Status.WARN),
+        (
+            "KN-070",
+            {JOURNALD: "[Journal]\nStorage=none\n", f"usr/lib/{SYSTEMD}": "[Journal]\nStorage=persistent\n"},
+            Status.FAIL,
+        ),
         ("KN-072", {JOURNALD: "[Journal]\nLineMax=256K\n"}, Status.PASS),
         ("KN-074", {JOURNALD: "[Journal]\nMaxLevelStore=notice\n"}, Status.FAIL),
         ("KN-075", {JOURNALD: "[Journal]\nSeal=no\n"}, Status.WARN),
@@ -237,6 +243,24 @@ def test_the_command_says_no_with_1_and_takes_checks_by_name(tmp_path: Path, cap
     assert run(["node", "check", "--root", str(root), "--check", "KN-041"]) == 0
     assert run(["node", "check", "--root", str(root), "--check", "KN-40"]) == 2
     assert run(["node", "check", "--root", str(root / "absent")]) == 4
+
+
+@pytest.mark.parametrize(
+    ("check", "limit", "code"),
+    [
+        ("KN-080", "critical", 0),  # a failure of high severity
+        ("KN-080", "high", 1),
+        ("KN-080", "medium", 1),
+        ("KN-080", "never", 0),
+        ("KN-071", "info", 0),  # a warning
+        ("KN-110", "info", 0),  # blind
+    ],
+)
+def test_only_failures_as_severe_as_asked_end_with_1(tmp_path: Path, check: str, limit: str, code: int) -> None:
+    root = plant(tmp_path, modern_files("3.27.0"))
+
+    assert {one.id: str(one.severity) for one in node_checks()}["KN-080"] == "high"
+    assert run(["node", "check", "--root", str(root), "--check", check, "--fail-on", limit]) == code
 
 
 def test_text_of_a_node_reaches_no_terminal_raw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,9 @@ def test_a_drop_in_decides_over_the_base_and_the_later_one_over_the_earlier(tmp_
         ("[hypervisor.qemu]\ndefault_memory = true\n", "wrong type", "wrong type"),
         ("[hypervisor.qemu\n", "syntax error", "syntax error"),
         ("[runtime]\na = 1\na = 2\n", "syntax error", "syntax error"),
+        ("[hypervisor.qemu]\nenable_annotations = [1]\n", "wrong type", "wrong type"),
+        ("\ufeff[runtime]\n", None, None),
+        ("", None, None),
     ],
 )
 def test_each_runtime_refuses_what_it_really_refuses(tmp_path: Path, text: str, go: str | None, rust: str | None) -> None:
@@ -60,6 +63,41 @@ def test_the_rust_runtime_refused_unknown_agent_keys_only_from_3_29_on(tmp_path:
     files = {f"{RUST_DROP_INS}/50.toml": "[agent.kata]\nno_such = 1\n"}
 
     assert by_name(modern(tmp_path, files, version="3.28.0"))["kata-qemu-runtime-rs"].loads
+
+
+@pytest.mark.parametrize(
+    ("data", "version", "go", "rust"),
+    [
+        (b"\xef\xbb\xbf[runtime]\n", "3.26.0", "syntax error", None),
+        (b"\xef\xbb\xbf[runtime]\n", "3.27.0", None, None),
+        (b"# \xff\n", "3.26.0", None, "syntax error"),
+        (b"# \xff\n", "3.27.0", "syntax error", "syntax error"),
+    ],
+)
+def test_bytes_that_are_no_plain_utf_8_are_judged_by_the_release(
+    tmp_path: Path, data: bytes, version: str, go: str | None, rust: str | None
+) -> None:
+    classes = by_name(modern(tmp_path, {f"{GO_DROP_INS}/50.toml": data, f"{RUST_DROP_INS}/50.toml": data}, version=version))
+
+    for name, why in (("kata-qemu", go), ("kata-qemu-runtime-rs", rust)):
+        assert (error_of(classes[name]) or "").endswith(why or ""), name
+        assert classes[name].loads is (why is None), name
+
+
+def test_a_directory_of_drop_ins_that_is_a_link_to_nothing_stops_the_class(tmp_path: Path) -> None:
+    assert not by_name(modern(tmp_path, {GO_DROP_INS: "-> nowhere"}))["kata-qemu"].loads
+
+
+def test_a_later_file_of_containerd_changes_the_keys_that_it_names_and_no_others(tmp_path: Path) -> None:
+    shim = "/opt/kata/bin/containerd-shim-kata-v2"
+    table = 'plugins."io.containerd.cri.v1.runtime".containerd.runtimes.kata-qemu'
+    files = {
+        "etc/containerd/config.toml": 'imports = ["conf.d/*.toml"]\n' + containerd(("kata-qemu", shim, "/a.toml")),
+        "etc/containerd/conf.d/z.toml": f'[{table}]\nsnapshotter = "nydus"\n',
+    }
+    handler = read(plant(tmp_path, files)).classes[0].handler
+
+    assert (handler.runtime_path, handler.config_path, handler.snapshotter) == (shim, "/a.toml", "nydus")
 
 
 def test_a_link_in_the_drop_in_directory_is_followed_by_go_and_refused_by_rust(tmp_path: Path) -> None:
