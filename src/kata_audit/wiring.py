@@ -141,9 +141,10 @@ def apply_node(
     """
     from kata_audit.errors import UsageError
     from kata_audit.node.apply import apply_plan
+    from kata_audit.node.plan import is_installed
 
     plan = plan_node(root, profile, classes=classes, confirmed=confirmed)
-    managed = [one.handler for one in plan.classes if one.path is not None and one.path.startswith("opt/kata")]
+    managed = [one.handler for one in plan.classes if one.path is not None and is_installed(one.path)]
     if managed and not unmanaged:
         raise UsageError(
             f"kata-deploy lays out {', '.join(managed)}, and its clean-up deletes what is written there.",

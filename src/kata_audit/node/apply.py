@@ -1,29 +1,37 @@
 """Write a plan to the node, and take it back: drop-ins only, each durably and whole or not at all.
 
-Order of an apply: a lock, a backup of what stood there, the new file beside its place, fsync, rename, fsync of directories.
-Whatever ends it in between, the class loads as before or as planned. No service is ever restarted.
+Order of an apply: a lock, a second name for what stood there, the new file beside its place, fsync, rename, fsync of
+directories. Whatever ends it in between, the class loads as before or as planned. No service is ever restarted.
+No link is followed below the root: each directory is opened in the one before.
 """
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from kata_audit.errors import ReceiverError, UsageError
+from kata_audit.node.merge import DROP_IN_DIRECTORY
 from kata_audit.node.plan import DROP_IN, MARK, Plan
 
 _BACKUP: Final = ".kata-audit-backup"
 """Beside a `config.d`, not in it: every entry of that directory is read."""
 _MADE: Final = ".kata-audit-made"
 """Marks a `config.d` that we made: revert removes it again."""
+_NEW: Final = f".{DROP_IN}.new"
+"""The new bytes may not stand in `config.d` under any name but their own: every entry of it is read."""
 _LOCK: Final = "run/kata-audit.lock"
+_OPEN: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_LINK_HINT: Final = "Make it a directory: what it leads to may belong to others."
+_ARCHIVE_HINT: Final = "Unpack it, or print the change: `kata-audit node plan -o toml`."
 _HINT: Final = "Run it as a user who may write Kata's configuration."
 
 
 class Act(NamedTuple):
-    """What was done to one file: written, unchanged, removed or restored."""
+    """What was done to one file: written, unchanged, removed, restored, or kept: it is somebody else's."""
 
     handler: str
     path: str
@@ -45,12 +53,12 @@ def apply_plan(root: Path, plan: Plan) -> list[Act]:
         UsageError: Another apply is at work.
     """
     acts = []
-    with _locked(root):
+    with _locked(root) as opened:
         for one in plan.classes:
             if one.path is None or one.text is None:
                 continue
             with _explained(one.path):
-                acts.append(Act(one.handler, one.path, _write(root, one.path, one.text.encode())))
+                acts.append(Act(one.handler, one.path, _write(opened, one.path, one.text.encode())))
     return acts
 
 
@@ -62,73 +70,48 @@ def revert_node(root: Path, paths: list[tuple[str, str]]) -> list[Act]:
         paths: Handlers with the path where our drop-in would be.
     """
     acts = []
-    with _locked(root):
+    with _locked(root) as opened:
         for handler, path in paths:
             with _explained(path):
-                done = _restore(root, path)
+                done = _restore(opened, path)
             if done is not None:
                 acts.append(Act(handler, path, done))
     return acts
 
 
-def _write(root: Path, name: str, data: bytes) -> str:
-    path = root / name
-    folder = path.parent
-    if folder.is_symlink():
-        raise UsageError(
-            "The drop-in directory is a link.", where=str(folder.relative_to(root)), hint="Make it a directory."
-        )
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise UsageError("Our drop-in's place is taken by something that is no file.", where=name, hint="Move it away.")
-    if path.exists() and path.read_bytes() == data:
-        return "unchanged"
-    backup = folder.parent / _BACKUP
-    if path.exists() and not backup.exists() and not _is_ours(path):
-        _replace(backup, path.read_bytes())
-    if not folder.exists():
-        _replace(folder.parent / _MADE, b"")
-        folder.mkdir(mode=0o755)
-        _sync(folder.parent)
-    # The new bytes may not stand in the directory under any name but their own: every entry of it is read.
-    waiting = folder.parent / f".{DROP_IN}.new"
-    _replace(waiting, data)
-    waiting.rename(path)
-    _sync(folder)
-    _sync(folder.parent)
+def _write(root: int, name: str, data: bytes) -> str:
+    with ExitStack() as stack:
+        parent = _enter(stack, root, name.split("/")[:-2])
+        folder = _enter(stack, parent, [DROP_IN_DIRECTORY]) if _stat(parent, DROP_IN_DIRECTORY) is not None else None
+        standing = _stat(folder, DROP_IN)
+        if standing is not None and not stat.S_ISREG(standing.st_mode):
+            raise UsageError("Our drop-in's place is taken by something that is no file.", where=name, hint="Move it away.")
+        held = _head(folder, len(data) + 1)
+        if held == data:
+            return "unchanged"
+        if held is not None and folder is not None and not _is_ours(held):
+            _back_up(parent, folder)
+        if folder is None:
+            os.close(os.open(_MADE, os.O_WRONLY | os.O_CREAT | _OPEN, 0o644, dir_fd=parent))
+            os.fsync(parent)
+            folder = _make(stack, parent)
+        _place(parent, folder, data)
     return "written"
 
 
-def _restore(root: Path, name: str) -> str | None:
-    path = root / name
-    folder = path.parent
-    backup, made = folder.parent / _BACKUP, folder.parent / _MADE
-    done = None
-    if backup.exists():
-        backup.rename(path)
-        _sync(folder)
-        _sync(folder.parent)
-        done = "restored"
-    elif path.is_file() and not path.is_symlink() and _is_ours(path):
-        path.unlink()
-        _sync(folder)
-        done = "removed"
-    if made.exists():
-        with suppress(OSError):  # somebody else put something in
-            folder.rmdir()
-        made.unlink()
-        _sync(folder.parent)
-    (folder.parent / f".{DROP_IN}.new").unlink(missing_ok=True)
-    return done
+def _back_up(parent: int, folder: int) -> None:
+    """Give what stands in our place a second name: its bytes, owner and mode are kept, and nothing is copied."""
+    if _is_backed_up(parent, folder):
+        return
+    _remove(parent, _BACKUP)  # it is older than what stands there, and its place was given to that
+    os.link(DROP_IN, _BACKUP, src_dir_fd=folder, dst_dir_fd=parent, follow_symlinks=False)
+    os.fsync(parent)
 
 
-def _is_ours(path: Path) -> bool:
-    return path.read_bytes().startswith(MARK.encode())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file durably: it is there whole, or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+def _place(parent: int, folder: int, data: bytes) -> None:
+    """Write our file durably: it is there whole, or not at all."""
+    _remove(parent, _NEW)
+    descriptor = os.open(_NEW, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o644, dir_fd=parent)
     try:
         view = memoryview(data)
         while view:
@@ -136,33 +119,117 @@ def _replace(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    part.rename(path)
-    _sync(path.parent)
+    os.rename(_NEW, DROP_IN, src_dir_fd=parent, dst_dir_fd=folder)
+    os.fsync(folder)
+    os.fsync(parent)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _restore(root: int, name: str) -> str | None:
+    with ExitStack() as stack:
+        parent = _enter(stack, root, name.split("/")[:-2])
+        left = any(_stat(parent, ours) is not None for ours in (_BACKUP, _MADE, _NEW))
+        standing = _stat(parent, DROP_IN_DIRECTORY)
+        if standing is not None and not stat.S_ISDIR(standing.st_mode) and not left:
+            return None  # we write through no link: nothing behind it is ours
+        folder = None if standing is None else _enter(stack, parent, [DROP_IN_DIRECTORY])
+        held = _head(folder, len(MARK))
+        done = None
+        if _stat(parent, _BACKUP) is not None:
+            if _is_backed_up(parent, folder):
+                _remove(parent, _BACKUP)
+            elif _stat(folder, DROP_IN) is not None and (held is None or not _is_ours(held)):
+                return "kept"
+            else:
+                folder = folder if folder is not None else _make(stack, parent)
+                os.rename(_BACKUP, DROP_IN, src_dir_fd=parent, dst_dir_fd=folder)
+                os.fsync(folder)
+                done = "restored"
+        elif held is not None and folder is not None and _is_ours(held):
+            os.unlink(DROP_IN, dir_fd=folder)
+            os.fsync(folder)
+            done = "removed"
+        if _stat(parent, _MADE) is not None:
+            with suppress(OSError):  # somebody else put something in, or took it away
+                os.rmdir(DROP_IN_DIRECTORY, dir_fd=parent)
+            _remove(parent, _MADE)
+        _remove(parent, _NEW)
+        os.fsync(parent)
+    return done
+
+
+def _enter(stack: ExitStack, folder: int, names: list[str]) -> int:
+    """Open a directory step by step, each in the one before and through no link."""
+    for name in names:
+        try:
+            folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | _OPEN, dir_fd=folder)
+        except NotADirectoryError as error:
+            raise UsageError(
+                "A directory on the way to the drop-in is a link or a file.", where=name, hint=_LINK_HINT
+            ) from error
+        stack.callback(os.close, folder)
+    return folder
+
+
+def _make(stack: ExitStack, parent: int) -> int:
+    os.mkdir(DROP_IN_DIRECTORY, 0o755, dir_fd=parent)
+    os.fsync(parent)
+    return _enter(stack, parent, [DROP_IN_DIRECTORY])
+
+
+def _stat(folder: int | None, name: str) -> os.stat_result | None:
+    if folder is None:
+        return None
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _head(folder: int | None, size: int) -> bytes | None:
+    """Read the beginning of what stands in our place; None where that is no file."""
+    found = _stat(folder, DROP_IN)
+    if found is None or not stat.S_ISREG(found.st_mode):
+        return None
+    descriptor = os.open(DROP_IN, os.O_RDONLY | _OPEN, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as opened:
+        return opened.read(max(size, len(MARK)))
+
+
+def _is_ours(held: bytes) -> bool:
+    return held.startswith(MARK.encode())
+
+
+def _is_backed_up(parent: int, folder: int | None) -> bool:
+    """Say whether the backup is what still stands there: an apply ended in between."""
+    backup, standing = _stat(parent, _BACKUP), _stat(folder, DROP_IN)
+    return backup is not None and standing is not None and os.path.samestat(backup, standing)
+
+
+def _remove(folder: int, name: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
 
 
 @contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Hold the node: two that write at once could each back up the other's file."""
-    path = root / _LOCK
-    with _explained(_LOCK):
-        path.parent.mkdir(exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
+def _locked(root: Path) -> Iterator[int]:
+    """Hold the node: two that write at once could each back up the other's file. A root without `run` is held itself."""
+    with ExitStack() as stack:
+        with _explained(str(root)):
+            try:
+                opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except NotADirectoryError as error:
+                raise UsageError("Only a folder can be changed.", where=str(root), hint=_ARCHIVE_HINT) from error
+        stack.callback(os.close, opened)
+        held = opened
+        with _explained(_LOCK), suppress(FileNotFoundError, UsageError):
+            run, _, name = _LOCK.partition("/")
+            held = os.open(name, os.O_RDWR | os.O_CREAT | _OPEN, 0o600, dir_fd=_enter(stack, opened, [run]))
+            stack.callback(os.close, held)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError("Another change of this node is at work.", where=_LOCK, hint="Wait for it to end.") from error
-        yield
-    finally:
-        os.close(descriptor)
+        yield opened
 
 
 @contextmanager
@@ -170,4 +237,5 @@ def _explained(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ReceiverError(f"The node cannot be changed: {error.strerror}.", where=path, hint=_HINT) from error
+        why = error.strerror or type(error).__name__
+        raise ReceiverError(f"The node cannot be changed: {why}.", where=path, hint=_HINT) from error

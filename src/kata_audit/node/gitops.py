@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from kata_audit.node.plan import ClassPlan, Plan
+from kata_audit.node.plan import ClassPlan, Plan, escape
 
 _MODE: Final = 0o644
 
@@ -55,22 +55,37 @@ def as_ansible(plan: Plan) -> str:
         folder = f"/{one.path}".rpartition("/")[0]
         tasks.append(
             {
-                "name": f"Make the drop-in directory of {one.handler}",
-                "ansible.builtin.file": {"path": folder, "state": "directory", "mode": "0755"},
+                "name": _untemplated(f"Make the drop-in directory of {one.handler}"),
+                "ansible.builtin.file": {"path": _untemplated(folder), "state": "directory", "mode": "0755"},
             }
         )
         tasks.append(
             {
-                "name": f"Set {one.handler} to the profile {plan.profile.name}",
-                "ansible.builtin.copy": {"dest": f"/{one.path}", "content": one.text, "mode": "0644"},
+                "name": _untemplated(f"Set {one.handler} to the profile {plan.profile.name}"),
+                "ansible.builtin.copy": {
+                    "dest": _untemplated(f"/{one.path}"),
+                    "content": _untemplated(one.text or ""),
+                    "mode": "0644",
+                },
             }
         )
     return _yaml(tasks)
 
 
+class _Unsafe(str):
+    """A text that Ansible takes as it stands."""
+
+    __slots__ = ()
+
+
+def _untemplated(text: str) -> str:
+    """Keep Ansible from running what a node's file holds: it takes `{{` and `{%` in any text for a program."""
+    return _Unsafe(text) if "{{" in text or "{%" in text or "{#" in text else text
+
+
 def as_toml(plan: Plan) -> str:
     """Give the drop-ins one behind the other, each under its path."""
-    return "\n".join(f"# /{one.path}\n{one.text}" for one in _written(plan))
+    return "\n".join(f"# /{escape(one.path or '')}\n{one.text}" for one in _written(plan))
 
 
 class _Dumper(yaml.SafeDumper):
@@ -81,7 +96,12 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 
+def _unsafe(dumper: yaml.SafeDumper, value: _Unsafe) -> yaml.ScalarNode:
+    return dumper.represent_scalar("!unsafe", value)
+
+
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(_Unsafe, _unsafe)
 
 
 def _yaml(value: Any) -> str:

@@ -4,8 +4,11 @@ A plan is held against the loader of that class before anybody writes it: a drop
 offered. Nothing here writes.
 """
 
+import os
+import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from kata_audit.errors import UsageError
@@ -13,16 +16,18 @@ from kata_audit.node.check import spelled
 from kata_audit.node.keys import Keys, Runtime
 from kata_audit.node.layout import Layout, RuntimeClass
 from kata_audit.node.merge import FIRST_WITH_DROP_INS, Loader, drop_in_directory
-from kata_audit.node.tree import Kind, Tree
+from kata_audit.node.tree import Kind, Tree, UnreadableError, read
 
 DROP_IN: Final = "55-kata-audit.toml"
-MARK: Final = "# Written by kata-audit "
-"""How a drop-in of ours begins: a revert removes no file of anybody else."""
 """The name of what we write: behind what installers write, before what a site writes last. Source: kata-deploy keeps 10, 20,
 22, 25, 30 and 50 for itself."""
+MARK: Final = "# Written by kata-audit "
+"""How a drop-in of ours begins: a revert removes no file of anybody else."""
 _MEASURED: Final = frozenset(("snp", "tdx", "sev", "se", "cca", "coco"))
 """Words in the name of a class whose guest is measured."""
 _KERNEL_PARAMETERS: Final = "kernel_params"
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""A key that TOML takes without quotes."""
 
 
 class Profile(NamedTuple):
@@ -145,16 +150,19 @@ def _plan_class(planning: "_Planning", one: RuntimeClass, profile: Profile, *, c
     reaches = tuple(sorted((name, *one.shared_with)))
     refused = _refusal(one, profile)
     changes = () if refused is not None else _changes(loader, one, profile.settings[one.shim.runtime], keys)
-    measured = _measured(one, changes)
+    measured = None if refused is not None else _measured(planning, one, changes)
     if measured is not None and not confirmed:
         refused = "its guest is measured, and its command line would change: attestation must know the new one first"
-    if refused is not None or not changes or one.base_file is None:
+    if refused is not None or one.base_file is None:
         return ClassPlan(name, None, None, (), "", reaches, refused, measured)
     path = f"{drop_in_directory(one.base_file)}/{DROP_IN}"
     text = spell_drop_in(profile, changes)
-    error = _accepted(tree, keys, one, path, text)
-    if error is not None:
-        return ClassPlan(name, None, None, (), "", reaches, f"its runtime would refuse the drop-in: {error}", measured)
+    # An earlier profile's file stays in force where this one changes nothing: one that sets nothing takes its place.
+    if not changes and (DROP_IN not in one.present or _holds(tree, path, text)):
+        return ClassPlan(name, None, None, (), "", reaches, None, measured)
+    refused = _refused_when_loaded(planning, one, path, text, changes)
+    if refused is not None:
+        return ClassPlan(name, None, None, (), "", reaches, refused, measured)
     return ClassPlan(name, path, text, changes, "next sandbox", reaches, None, measured)
 
 
@@ -213,27 +221,75 @@ def _with_parameters(before: str, added: Sequence[str]) -> str:
     return " ".join([*kept, *(parameter for parameter in added if parameter not in kept)])
 
 
-def _measured(one: RuntimeClass, changes: Sequence[Change]) -> tuple[str, str] | None:
-    if not is_measured(one):
+def _measured(planning: "_Planning", one: RuntimeClass, changes: Sequence[Change]) -> tuple[str, str] | None:
+    """Give a measured guest's command line now and then; None where it stays, or nothing measures it."""
+    if not is_measured(one) or one.base_file is None or one.merged is None:
         return None
-    changed = next((change for change in changes if change.key == _KERNEL_PARAMETERS), None)
-    return None if changed is None else (str(changed.before), str(changed.after))
+    table = f"hypervisor.{one.hypervisors[0]}"
+    without_ours = planning.loader.load(one.base_file, one.shim.runtime, one.release.release)
+    now, rest = (str(merged.tables.get(table, {}).get(_KERNEL_PARAMETERS, "")) for merged in (one.merged, without_ours))
+    then = next((str(change.after) for change in changes if change.key == _KERNEL_PARAMETERS), rest)
+    return None if now == then else (now, then)
+
+
+def _holds(tree: Tree, path: str, text: str) -> bool:
+    try:
+        return read(tree, path) == text.encode()
+    except UnreadableError:
+        return False
+
+
+def is_installed(path: str) -> bool:
+    """Say whether kata-deploy lays out what stands at a path: below `opt/kata` or `opt/kata-<suffix>`, at any prefix."""
+    return any(above == "opt" and (name == "kata" or name.startswith("kata-")) for above, name in pairwise(path.split("/")))
 
 
 def spell_drop_in(profile: Profile, changes: Sequence[Change]) -> str:
     """Spell a drop-in: a head that says whose it is, and each table once."""
     lines = [f"{MARK}for the profile {profile.name}. `kata-audit node revert` takes it away."]
     for table in dict.fromkeys(change.table for change in changes):
-        lines += ["", f"[{table}]"]
-        lines += [f"{change.key} = {spelled(change.after)}" for change in changes if change.table == table]
+        lines += ["", f"[{'.'.join(map(_spell_key, table.split('.', 1)))}]"]
+        lines += [f"{_spell_key(change.key)} = {_spell(change.after)}" for change in changes if change.table == table]
     return "\n".join(lines) + "\n"
 
 
-def _accepted(tree: Tree, keys: Keys, one: RuntimeClass, path: str, text: str) -> str | None:
-    """Load the class with the drop-in in place; give what its runtime would say."""
+def _spell_key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else f'"{escape(key)}"'
+
+
+def _spell(value: Any) -> str:
+    return f'"{escape(value)}"' if isinstance(value, str) else spelled(value)
+
+
+def escape(text: str) -> str:
+    r"""Spell a text for the inside of TOML's quotes, in plain ASCII.
+
+    Example:
+        >>> escape('a"b\n')
+        'a\\"b\\U0000000a'
+    """
+    return "".join(
+        f"\\{character}" if character in '"\\' else character if " " <= character <= "~" else f"\\U{ord(character):08x}"
+        for character in text
+    )
+
+
+def _refused_when_loaded(
+    planning: "_Planning", one: RuntimeClass, path: str, text: str, changes: Sequence[Change]
+) -> str | None:
+    """Load the class with the drop-in in place; say why it would not do what it should."""
     assert one.base_file is not None
-    with_it = Loader(_Overlay(tree, {path: text.encode()}), keys)
-    return with_it.load(one.base_file, one.shim.runtime, one.release.release).error
+    with_it = Loader(_Overlay(planning.tree, {path: text.encode()}), planning.keys)
+    merged = with_it.load(one.base_file, one.shim.runtime, one.release.release)
+    if merged.error is not None:
+        return f"its runtime would refuse the drop-in: {merged.error}"
+    for change in changes:
+        place = merged.places[change.table, change.key]
+        if place.path != path:
+            return f"{place.path} is read behind the drop-in and sets {change.key}: change it there"
+        if merged.tables[change.table][change.key] != change.after:
+            return f"{change.key} would not come out as planned"
+    return None
 
 
 class _Overlay:
@@ -255,7 +311,7 @@ class _Overlay:
     def names(self, path: str) -> list[str]:
         below = self._tree.names(path) if self._tree.kind(path) is Kind.DIRECTORY else []
         added = [name.rpartition("/")[2] for name in self._files if name.rpartition("/")[0] == path]
-        return sorted({*(name for name in below if name != DROP_IN), *added}, key=str.encode)
+        return sorted({*(name for name in below if name != DROP_IN), *added}, key=os.fsencode)
 
     def data(self, path: str) -> bytes:
         return self._files[path] if path in self._files else self._tree.data(path)
