@@ -169,3 +169,20 @@ def test_clocks_are_by_sandbox() -> None:
     assert clocks.place("a", START).timestamp_ns == START + SECOND
     assert clocks.place("b", START) == clocks.place(None, START) == Place(START, None)
     assert list(clocks.jumps()) == []
+
+
+def test_the_earliest_of_the_last_relays_is_the_level() -> None:
+    """Late relays do not hide that a clock was set by little more than they are late."""
+    late = [*ticking(0, 40, delays=(0, 0.9)), *ticking(4, 40, behind=1.5, delays=(0, 0.1))]
+
+    assert sizes(clock(*late)) == [-2]
+
+
+def test_a_clock_costs_no_memory() -> None:
+    """Readings of a long life are joined, and of records that agree on no level few are kept."""
+    long = clock(*((at * 20, at * 20) for at in range(12_000)))
+    restless = clock((0, 0), *((1 + at / 10_000, -9 + at / 10_000) for at in range(4_000)))
+
+    assert sum(len(era.readings) for era in long._eras) <= 257
+    assert long.place(START + 239_980 * SECOND).band_ns == 1_000_000
+    assert len(restless._stray) <= 256

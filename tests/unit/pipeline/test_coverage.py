@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
 from tests.evidence import derive, evidence
 
+from kata_audit.pipeline import coverage as module
 from kata_audit.pipeline.coverage import Coverage, Lost, Part, Unnamed
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Transport
@@ -86,3 +88,18 @@ def test_memory_is_bounded_whatever_the_messages() -> None:
     assert coverage.records == 60 * (260 + 40)
     assert coverage.unnamed()[0] == Unnamed("runtime-go", "again and again", 2400)
     assert len(coverage._outlines) <= 4096
+
+
+def test_memory_is_bounded_whatever_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many sources the later ones are one, of too many copies the later ones count; no loss is left out."""
+    monkeypatch.setattr(module, "_MAX_SOURCES", 4)
+    monkeypatch.setattr(module, "_MAX_COPIES", 3)
+    coverage = Coverage()
+    lost = shim("Failed to read guest console logs").replace(SHIM, f' error="bufio.Scanner: token too long"{SHIM}')
+    coverage.add(rows("".join(lost.replace(SANDBOX, f"{number:064x}") for number in range(9))))
+
+    found = coverage.losses()
+    assert len(found) == 5
+    assert sum(one.statements for one in found) == 9
+    assert {one.source: one.statements for one in found}["(other sources)"] == 5
+    assert len(coverage._copies) == 3

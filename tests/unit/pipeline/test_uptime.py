@@ -92,3 +92,11 @@ def test_relays_are_believed_before_a_guests_own_file() -> None:
 def test_a_guest_that_sets_its_clock_without_end_costs_no_memory() -> None:
     """The first jumps are told, and no more are kept."""
     assert len(jumps(*(agent(at % 2 * 100) for at in range(1_000)))) == 64
+
+
+def test_a_guest_whose_kernel_is_silent_costs_no_memory() -> None:
+    """Gaps that no uptime ever judges are kept as far as some hundred."""
+    made = Uptimes()
+    made.add(records(*({"cursor": f"console?1-2-aa@{at}+1", **agent(at * 10)} for at in range(1_000))))
+
+    assert [len(file.gaps) for file in made._files.values()] == [256]

@@ -242,3 +242,14 @@ def test_the_hosts_clock_tells_the_time_of_a_sandbox(basis: str) -> None:
 
     assert (found.first_ns, found.last_ns) == (START_NS + SECOND, START_NS + 3 * SECOND)
     assert (alone.first_ns, alone.last_ns) == (START_NS - 900_000_000 * SECOND, START_NS + 900_000_000 * SECOND)
+
+
+def test_a_case_costs_no_memory() -> None:
+    """Copies are looked for among the last records, and kinds of errors are told apart as far as some."""
+    case = Case(causes(), SANDBOX)
+    words = (f"odd {chr(97 + at // 26 % 26)}{chr(97 + at % 26)} thing" for at in range(5_000))
+    case.add(records(*({"severity_number": 17, "body": body, "copy_key": at} for at, body in enumerate(words))))
+    found = case.verdict()
+
+    assert len(case._seen) == 4_096
+    assert (found.records, len(found.also), found.more) == (5_000, 64, 5_000 - sum(other.times for other in found.also))

@@ -11,6 +11,7 @@ from tests.unit.pipeline.why_lines import AGENT, CONTAINERD, LOST_AGENT, NO_AGEN
 from kata_audit.clock import ManualClock
 from kata_audit.errors import UsageError
 from kata_audit.parse.link import link
+from kata_audit.pipeline import why_gather
 from kata_audit.pipeline.ingest import CutPolicy, Sealer, take
 from kata_audit.pipeline.why_gather import Answers, gather
 from kata_audit.predicate.tree import Compare, Everything, Op, Predicate
@@ -156,7 +157,7 @@ def test_a_name_of_several_pods_is_no_answer(tmp_path: Path) -> None:
     assert len(caught.value.problems) == 2
 
 
-def test_of_several_sandboxes_the_newest_failed_one_comes_first(tmp_path: Path) -> None:
+def test_of_several_sandboxes_the_newest_failed_one_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pod that was tried again is answered by its last try, and the others are counted."""
     later = CONTAINERD.replace(NO_DEVICE, "ab" * 32).replace("06:07:56", "06:08:56")
     both = "".join(
@@ -167,8 +168,11 @@ def test_of_several_sandboxes_the_newest_failed_one_comes_first(tmp_path: Path) 
     )
     with open_reader(make(tmp_path, {"containerd.log": (both, Transport.HOST_FILE)}), link=link) as reader:
         answers = ask(reader, "default/bad-qemu-nokernel")
+        monkeypatch.setattr(why_gather, "MOST", 1)
+        fewer = ask(reader, "default/bad-qemu-nokernel")
 
-    assert answers.sandboxes == 2
+    assert answers.sandboxes == fewer.sandboxes == 2
+    assert [one.verdict.sandbox_id for one in fewer.answers] == ["ab" * 32]
     assert [one.verdict.sandbox_id for one in answers.answers] == ["ab" * 32, NO_DEVICE]
 
 
@@ -187,3 +191,17 @@ def test_a_guests_clock_brings_no_other_attempt_in(tmp_path: Path) -> None:
 
     assert "agent" in found[0].heard
     assert found[0] == found[1]
+
+
+def test_a_refused_request_is_of_another_attempt(tmp_path: Path) -> None:
+    """A request of the same pod that got no sandbox says nothing of the one that did."""
+    refused = next(line for line in CONTAINERD.splitlines(keepends=True) if "web-0" in line)
+    for name, of in (("web-0", "bad-qemu-nokernel"), ("shop", "default"), ("06:08:29", "06:07:50")):
+        refused = refused.replace(name, of)
+    refused = refused.replace("78025ff1-b46a-4057-98bb-dbb59ba3729e", "09957903-574a-4a83-af18-491fb069aa52")
+    found = []
+    for name, text in (("alone", CONTAINERD), ("more", refused + CONTAINERD)):
+        with open_reader(make(tmp_path / name, {"containerd.log": (text, Transport.HOST_FILE)}), link=link) as reader:
+            found.append(ask(reader, NO_DEVICE).answers[0].verdict)
+
+    assert found[0].records == found[1].records

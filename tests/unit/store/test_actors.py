@@ -63,6 +63,8 @@ def test_a_nodes_records_have_the_actors_of_requests_ingested_later(reader: Read
     assert set(named) == {("alice", "certain"), ("bob", "certain"), ("admin", "certain")}
     assert len(named) == 10
     assert {row["actor_source"] for row in found if row["actor"] == "unknown"} == {"none"}
+    nobodys = rows(reader, And((NODES, Compare("actor", Op.EQ, "unknown"))))
+    assert {row["actor"] for row in nobodys} == {"unknown"}
 
 
 def test_columns_of_actors_alone_are_enough(reader: Reader) -> None:
@@ -127,6 +129,7 @@ def test_an_undeclared_audit_log_names_nobody(tmp_path: Path) -> None:
 
     with reading(root) as opened:
         assert {row["actor"] for row in rows(opened, NODES)} == {"unknown"}
+        assert opened.requests_between(EVERYTHING_IN_SCOPE) is None
         assert opened.count(EVERYTHING_IN_SCOPE, Compare("actor", Op.EQ, "alice")) > 0
 
 

@@ -16,7 +16,7 @@ from kata_audit.schema.record import RECORD_SCHEMA
 from kata_audit.store import statistics
 from kata_audit.store.index import CaughtUp, Index, open_index
 from kata_audit.store.live import LiveFile
-from kata_audit.store.statistics import add_sources
+from kata_audit.store.statistics import SourceCount, add_sources
 
 NODE = "lab/worker-a"
 
@@ -129,6 +129,20 @@ def test_sources_are_counted_by_segment_and_forgotten_with_it(tmp_path: Path) ->
         index.catch_up(shelf, shelf.read, link)
 
         assert add_sources(index.sources({"a", "b", "c"})) == expected
+
+        del shelf.files["c"]
+        shelf.put("d", records(*two), 2)
+        index.catch_up(shelf, shelf.read, link)
+        assert index.sources({"d"}) == expected[1:]
+        assert index._ask("SELECT count(*) FROM sources") == [(1,)]
+
+
+def test_counts_of_a_source_have_its_first_and_last_time() -> None:
+    """In whichever order they come: a segment that was merged first may be the later one."""
+    early, late = SourceCount("a", NODE, "r", 2, 1, 5), SourceCount("a", NODE, "r", 3, 4, 9)
+
+    for counts in ((early, late), (late, early)):
+        assert add_sources(counts) == [SourceCount("a", NODE, "r", 5, 1, 9)]
 
 
 def test_the_earliest_statement_of_a_fact_is_kept(tmp_path: Path) -> None:
