@@ -32,8 +32,8 @@ from kata_audit.store.statistics import (
     statistics_of,
 )
 
-VERSION: Final = 2
-"""Version of the tables; an index of another one is made anew."""
+VERSION: Final = 3
+"""Version of the tables and of the kinds of facts in them; an index of another one is made anew."""
 INDEXED_COLUMNS: Final = tuple(name for name in RECORD_SCHEMA.names if name not in {"raw", "body", "attributes"})
 """Columns that are read of a segment that is new to the index; of one in which a source says what it lost, `attributes` too:
 they say how much."""

@@ -173,13 +173,14 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> None:
         assert Shelf(a=A).feed(index).read == 1
 
 
-def test_another_version_is_made_anew(tmp_path: Path) -> None:
-    """An older index of ours is not understood, and need not be."""
+@pytest.mark.parametrize("version", [1, 2, 999])
+def test_another_version_is_made_anew(tmp_path: Path, version: int) -> None:
+    """An older index of ours is not understood, or lacks kinds of facts (execs: 2), and need not have them."""
     path = tmp_path / "index.sqlite"
     with open_index(path) as index:
         Shelf(a=A).feed(index)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 999")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
 
     with open_index(path) as index:
