@@ -154,6 +154,7 @@ def _scan(
     views: list[Edit] = []
     cut_keys: list[int] = []
     stray_ends: list[int] = []
+    commands: dict[bytes, list[int]] = {}
     place, end, line_end, lists, secret_object = bounds[0], bounds[-1], -1, -1, -1
     while found := known.TRIGGER.search(data, place, end):
         first, last = found.span()
@@ -172,7 +173,7 @@ def _scan(
             views += _view(data, first, line_end, rule, markers)
             place = max(place, views[-1].end if views else 0)
         elif (rule != "envlist" or first >= lists) and (rule != "secretdata" or record == secret_object):
-            found_spans = list(RULES[rule](Place(data, first, min(last, stop), line_end, start, stop, found)))
+            found_spans = list(RULES[rule](Place(data, first, min(last, stop), line_end, start, stop, found, commands)))
             spans += [span for span in found_spans if span.end > span.start]
             if found_spans and rule == "envlist":
                 lists = found_spans[-1].end

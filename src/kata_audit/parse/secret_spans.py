@@ -34,7 +34,10 @@ class Span(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a rule looks: what the trigger found, the raw line around it and the record around that."""
+    """Where a rule looks: what the trigger found, the raw line around it and the record around that.
+
+    `commands` is where secrets of commands were found so far, by the beginning of the command's name.
+    """
 
     data: bytes
     start: int
@@ -43,6 +46,7 @@ class Place(NamedTuple):
     record: int
     record_end: int
     found: Any
+    commands: dict[bytes, list[int]]
 
 
 def closing_quote(data: bytes, start: int, end: int, depth: int) -> int:
@@ -226,12 +230,18 @@ def _option(place: Place) -> Iterator[Span]:
 
 
 def _command(place: Place) -> Iterator[Span]:
+    """Look at a command's arguments; from the last secret on where one of its name before it has seen the first."""
     data, start = place.data, place.start
     limit = min(place.line_end, start + _WINDOW)
     stop = known.COMMAND_END.search(data, place.end, limit)
     end = stop.start() if stop else limit
-    rule = _COMMANDS.get(data[start : start + 4], known.MYSQL)
-    for found in rule.finditer(data, place.end - 1, end):
+    name = data[start : start + 4]
+    rule, seen = _COMMANDS.get(name, known.MYSQL), place.commands.setdefault(name, [])
+    first = rule.search(data, place.end - 1, end)
+    if first is None:
+        return
+    for found in rule.finditer(data, seen[-1] if first.start() in seen[-_WINDOW:] else first.start(), end):
+        seen.append(found.start())
         yield _group(found, "argv")
 
 

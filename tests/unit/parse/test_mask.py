@@ -3,6 +3,7 @@
 import json
 import re
 import string
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.data.secrets.generate import Seeded, seeded
 from tests.evidence import DATA, capture, evidence
 
+from kata_audit.parse import secret_spans
 from kata_audit.parse.mask import MaskCounts, mask
 from kata_audit.parse.split import MAX_FRAME
 from kata_audit.schema.source import Transport
@@ -214,3 +216,22 @@ def test_identities_of_the_reference_captures_stay(corpus: Path) -> None:
     now, counts = mask(evidence(line, Transport.HOST_FILE), KEY)
     assert not counts.secrets
     assert now.column("raw").to_pylist() == [line]
+
+
+@pytest.mark.parametrize("command", ["login -p ", "curl -u a:", "mysql -p", "redis-cli -a ", "sshpass -p "])
+def test_commands_in_a_row_are_looked_at_once(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line full of commands costs no more than a few spans for each, and no secret of them stays."""
+    found: list[secret_spans.Span] = []
+    look = secret_spans.RULES["command"]
+
+    def counted(place: secret_spans.Place) -> Iterator[secret_spans.Span]:
+        for span in look(place):
+            found.append(span)
+            yield span
+
+    monkeypatch.setitem(secret_spans.RULES, "command", counted)
+
+    after = masked(f"{command}{SECRET} ".encode() * 500 + b"\n")
+
+    assert SECRET.encode() not in after
+    assert 500 <= len(found) <= 1_500
