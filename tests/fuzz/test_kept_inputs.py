@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.fuzz.run import KEPT
-from tests.fuzz.targets import TARGETS, check_text_between_marks, check_tiling, evidence_of
+from tests.fuzz.targets import TARGETS, check_text_between_marks, check_tiling, evidence_of, export_pieces
 
 from kata_audit.schema.source import Transport
 
@@ -41,6 +41,15 @@ def test_the_oracle_of_marks_fires() -> None:
     for after in (b"a *masked:env* c", b"x*masked:env* b", b"a *masked:ENV* b", b"a *masked:env* x *masked:env* b"):
         with pytest.raises(AssertionError):
             check_text_between_marks(b"a secret b", after)
+
+
+def test_the_oracle_of_blocks_fires() -> None:
+    """A length that does not fit its value moves what stands behind it."""
+    block = b"A=1\nMESSAGE\n\x03\0\0\0\0\0\0\0abc\nB=2\n\n"
+
+    assert export_pieces(block) == [b"A=1\n", b"MESSAGE\n", b"abc", b"B=2\n", b"\n"]
+    assert export_pieces(block.replace(b"\x03", b"\x02")) != export_pieces(block)
+    assert export_pieces(endless := block.replace(b"\x03", b"\xff")) == [b"A=1\n", endless[4:]]
 
 
 def test_the_runner_fuzzes_in_a_process_of_its_own() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from kata_audit.parse.secret_edits import Edit
 
 _LENGTH_BYTES = 8
+_NEWLINE = 0x0A
 
 
 def block_lengths(data: bytes, bounds: Sequence[int], is_export: Sequence[bool] | None, edits: Sequence[Edit]) -> list[Edit]:
@@ -42,7 +43,7 @@ def _lengths(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> Iterat
 
 
 def _binary_fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Walk over a block's fields and give where each binary value begins and ends."""
+    """Walk over a block's fields and give where each binary value begins and ends, as far as they follow the grammar."""
     place = start
     while place < end and (line_end := data.find(b"\n", place, end)) > place:
         if data.find(b"=", place, line_end) >= 0:
@@ -50,7 +51,7 @@ def _binary_fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int
             continue
         first = line_end + 1 + _LENGTH_BYTES
         last = first + int.from_bytes(data[line_end + 1 : first], "little")
-        if last > end:
+        if last >= end or data[last] != _NEWLINE:
             return
         yield first, last
         place = last + 1

@@ -115,6 +115,17 @@ def test_export_lengths_are_true() -> None:
     assert evidence(after, Transport.JOURNAL_EXPORT).num_rows == 1
 
 
+def test_a_length_that_was_never_true_is_no_length() -> None:
+    """A field that does not end with a newline follows no grammar: its secret goes, and its eight bytes are left alone."""
+    data = f"password={SECRET} more".encode()
+    raw = b"MESSAGE\n" + (len(data) - 2).to_bytes(8, "little") + data + b"\n\n"
+
+    after = masked(raw, Transport.JOURNAL_EXPORT)
+
+    assert SECRET.encode() not in after
+    assert after[:16] == raw[:16]
+
+
 @pytest.mark.parametrize("shift", range(-18, 10, 3))
 def test_a_secret_cut_between_frames_is_found(shift: int) -> None:
     head = b"x" * (MAX_FRAME - 10 + shift) + b" password="
