@@ -172,7 +172,7 @@ ACTS = st.lists(
 ASKED = st.lists(
     st.builds(
         lambda actor, at, command, container, outcome, key: request(
-            actor, at=at, command=command, k8s_container=container, outcome=outcome, key=key
+            actor, at=at, command=command, k8s_container=container, outcome=outcome, key=key + 10 * (actor == "bob")
         ),
         st.sampled_from(["alice", "bob"]),
         st.integers(T, T + 4 * SECOND),
