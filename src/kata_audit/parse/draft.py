@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kata_audit.parse.texts import clean
+from kata_audit.parse.texts import clean, written
 from kata_audit.schema.record import ATTRIBUTES_TYPE, EVIDENCE, POSITION, RECORD_SCHEMA, EvidenceRows, RecordRows
 from kata_audit.schema.source import Origin
 
@@ -64,7 +64,7 @@ class Draft:
             after = {key if key.startswith("relay.") else f"relay.{key}": value for key, value in before.items()}
             for name, column in columns:
                 if column[row] is not None:
-                    after[f"relay.{name}"] = str(column[row])
+                    after[f"relay.{name}"] = written(column[row])
                     column[row] = None
             if origins[row] == Origin.GUEST:
                 after |= {key: value for key, value in before.items() if key.startswith("relay.")}
@@ -76,7 +76,7 @@ def strings(values: Sequence[Any], kind: Any = None) -> Any:
     try:
         return pa.array(values, kind or pa.string())
     except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
-        return pa.array([None if value is None else clean(str(value)) for value in values], kind or pa.string())
+        return pa.array([None if value is None else clean(written(value)) for value in values], kind or pa.string())
 
 
 def integers(values: Sequence[Any], kind: Any = None) -> Any:

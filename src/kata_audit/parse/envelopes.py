@@ -167,7 +167,7 @@ def _read_journal(
         COMPONENT_OF_IDENTIFIER.get(name, Component.OTHER) if isinstance(name, str) else None for name in identifiers
     ]
     draft.put("component", rows, components)
-    draft.put("severity_number", rows, [SYSLOG_PRIORITY.get(str(entry.get("PRIORITY"))) for entry in known])
+    draft.put("severity_number", rows, [SYSLOG_PRIORITY.get(journal_text(entry.get("PRIORITY")) or "") for entry in known])
     pieces = join_broken(rows, known)
     for row, entry in zip(rows, known, strict=True):
         texts.cgroups[row] = entry.get("_SYSTEMD_CGROUP")

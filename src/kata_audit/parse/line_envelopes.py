@@ -137,6 +137,7 @@ def read_host_lines(draft: Draft, rows: Sequence[int], lines: Sequence[str], dec
     draft.put("component", [row for row, _ in found], [_component_of_prefix(prefix) for _, prefix in found])
     for row in forwarded:
         origins[row] = Origin.GUEST
+        draft.columns["component"][row] = draft.columns["pid"][row] = None
     for row, line in behind.items():
         origins[row] = Origin.UNKNOWN
         draft.column("body")[row] = line.rstrip("\r")

@@ -82,6 +82,14 @@ def unquote_rust(value: str) -> str:
     return _RUST_ESCAPE.sub(_rust_escape, value) if "\\" in value else value
 
 
+def written(value: Any) -> str:
+    """Write a value that a loader gave as Python shows it. What is nested too deep for that is left out."""
+    try:
+        return str(value)
+    except RecursionError:
+        return ""
+
+
 def journal_text(value: Any) -> str | None:
     """Read a field of journald's JSON: text, null, an array of byte values, or an array of texts of a repeated field.
 
@@ -93,7 +101,7 @@ def journal_text(value: Any) -> str | None:
     if isinstance(value, bytes):
         return decode(value)
     if not isinstance(value, list):
-        return None if value is None else str(value)
+        return None if value is None else written(value)
     if all(type(item) is int and 0 <= item <= 0xFF for item in value):
         return decode(bytes(value))
     return "\n".join(text for item in value[:64] if not isinstance(item, list) and (text := journal_text(item)) is not None)

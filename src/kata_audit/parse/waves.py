@@ -116,7 +116,7 @@ def _native_wave(draft: Draft, texts: Texts) -> _Wave:
     scan, guest = journal_native.scan(texts.native_entries)
     _scatter(draft, journal_native.NAME, texts.native_rows, scan, [False] * len(guest))
     draft.put("origin", texts.native_rows, [Origin.GUEST if is_guest else None for is_guest in guest])
-    return _inner_wave(texts.native_rows, scan)
+    return _inner_wave(texts.native_rows, scan, guest)
 
 
 def _text_wave(draft: Draft, evidence: EvidenceRows, wave: _Wave, *, first: bool) -> _Wave:
@@ -136,17 +136,19 @@ def _text_wave(draft: Draft, evidence: EvidenceRows, wave: _Wave, *, first: bool
             continue
         scan = DIALECTS[dialect].scan(texts, guest)
         _scatter(draft, dialect, rows, scan, guest)
-        out += _inner_wave(rows, scan)
+        out += _inner_wave(rows, scan, guest)
     console.annotate(draft)
     return out
 
 
-def _inner_wave(rows: Sequence[int], scan: Scan) -> _Wave:
+def _inner_wave(rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> _Wave:
+    """Make the next wave of what a scan relays; whatever a guest's text relays is the guest's too (L7)."""
     inner = scan.inner
     if inner is None:
         return _NOTHING
     dialects = inner.dialects or [None] * len(inner.rows)
-    return _Wave([rows[position] for position in inner.rows], inner.texts, inner.guest, dialects)
+    guests = [is_guest or guest[position] for position, is_guest in zip(inner.rows, inner.guest, strict=True)]
+    return _Wave([rows[position] for position in inner.rows], inner.texts, guests, dialects)
 
 
 _NAMING_COMPONENTS = (Component.CONTAINERD, Component.RUNTIME_GO, None)

@@ -48,3 +48,15 @@ def test_journald_tells_in_fields_what_it_dropped() -> None:
 
     stated = {"count": "173433", "systemd.unit": "containerd.service"}
     assert attributes(records) | stated == attributes(records)
+
+
+@pytest.mark.parametrize("name", ["PRIORITY", "_PID", "_BOOT_ID", "MESSAGE_ID", "N_DROPPED", "MESSAGE"])
+@pytest.mark.parametrize("transport", ["stdout", "driver", "kernel"])
+def test_a_field_that_is_nested_deep_stops_nothing(name: str, transport: str) -> None:
+    """journald writes none: the field states nothing, and the entry is a row."""
+    fields = {"_TRANSPORT": transport, "SYSLOG_IDENTIFIER": "kernel", "MESSAGE": "systemd-journald[7]: x", name: "?"}
+    line = journal_entry(**fields).replace('"?"', '{"a":' * 1_005 + "1" + "}" * 1_005)
+    records = derive(evidence(f"{line}\n".encode(), Transport.JOURNAL_JSON))
+
+    read = "envelope" if (name, transport) == ("MESSAGE", "stdout") else "parsed"
+    assert row(records, "origin", "severity_number", "parse_status") == ("host", None, read)

@@ -53,6 +53,15 @@ def test_a_guest_that_writes_through_runtime_rs_states_nothing_for_the_host() ->
     assert link(records).num_rows == 0
 
 
+@pytest.mark.parametrize("program", ["kata", "containerd.service"])
+@pytest.mark.parametrize("text", ['{"msg" torn', '{"msg":"a","level":"INFO"'])
+def test_a_forwarded_record_that_is_torn_is_of_no_host_program(program: str, text: str) -> None:
+    """The prefix names who forwarded it, not who wrote it: a guest that breaks its record gains no name by it."""
+    records = read_text(f"2026-11-23T06:06:45+0000 worker-a {program}[270]: {text}")
+
+    assert row(records, "origin", "component", "pid", "body") == ("guest", None, None, text)
+
+
 def test_a_unit_tells_nobody_apart() -> None:
     """Shims run in containerd's unit, so a line that names it may be a guest's."""
     records = read_text(f"Mon 2026-11-23 06:06:45 UTC worker-a containerd.service[103]: {RUN_POD}")

@@ -1,11 +1,12 @@
 """Unquoting as the producers quote."""
 
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kata_audit.parse.texts import clean, journal_text, unquote_go, unquote_rust
+from kata_audit.parse.texts import clean, journal_text, unquote_go, unquote_rust, written
 
 
 @given(st.text())
@@ -32,3 +33,13 @@ def test_journal_values() -> None:
     assert journal_text(["a", "b"]) == "a\nb"
     assert journal_text(None) is None
     assert journal_text([300, -1]) == "300\n-1"
+
+
+def test_what_is_nested_too_deep_is_left_out() -> None:
+    """Any depth that a loader takes is no failure, as deep as the stack may be already."""
+    deep: Any = 1
+    for _ in range(5_000):
+        deep = {"a": deep}
+
+    assert (written(deep), journal_text(deep), journal_text(["a", deep])) == ("", "", "a\n")
+    assert (written(7), written([1, "a"])) == ("7", "[1, 'a']")

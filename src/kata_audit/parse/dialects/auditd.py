@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
+from itertools import takewhile
 from typing import Any
 
 from kata_audit.parse.about import About
@@ -83,11 +84,9 @@ def _fields(kind: str, rest: str) -> dict[str, str]:
             continue
         fields.setdefault(key, _decoded(key, value, is_arguments=is_arguments))
     if is_arguments:
-        arguments = [fields.pop(name) for number in range(len(fields)) if (name := f"a{number}") in fields]
-        if fields.get("argc") == str(len(arguments)):
-            fields["process.command_args"] = json.dumps(arguments, ensure_ascii=False)
-        else:
-            fields |= {f"a{number}": argument for number, argument in enumerate(arguments)}
+        names = [*takewhile(fields.__contains__, (f"a{number}" for number in range(len(fields))))]
+        if fields.get("argc") == str(len(names)):
+            fields["process.command_args"] = json.dumps([fields.pop(name) for name in names], ensure_ascii=False)
     return fields
 
 

@@ -53,7 +53,7 @@ _PANIC = "A panic occurred at "
 def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     """Read kernel lines; see `Dialect`."""
     columns: dict[str, list[Any]] = {
-        name: [] for name in ("time", "severity_number", "body", "component", "pid", "sandbox_id", "identity_basis")
+        name: [] for name in ("time", "severity_number", "body", "component", "sandbox_id", "identity_basis")
     }
     attributes: list[dict[str, str]] = []
     relayed: list[tuple[int, str, str]] = []
@@ -70,7 +70,6 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
         columns["severity_number"].append(_severity(stated))
         columns["body"].append(body)
         columns["component"].append(Component.RUNTIME_RS if body.startswith(_PANIC) else Component.HOST_KERNEL)
-        columns["pid"].append(None)
         columns["sandbox_id"].append(sandbox)
         columns["identity_basis"].append("cgroup" if sandbox else None)
     rows = [row for row, _, _ in relayed]

@@ -108,8 +108,9 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
     guest = [subsystem in GUEST_SUBSYSTEMS for subsystem in subsystems]
     bodies = [journal_text(fields.get("MESSAGE")) or "" for fields in entries]
     sources = [journal_text(fields.get("SOURCE")) or "" for fields in entries]
+    sandboxes = [source if _IDENTIFIER.match(source) else None for source in sources]
     columns: dict[str, list[Any]] = {
-        "severity_number": [RUNTIME_RS_PRIORITY.get(fields.get("PRIORITY", "")) for fields in entries],
+        "severity_number": [RUNTIME_RS_PRIORITY.get(journal_text(fields.get("PRIORITY")) or "") for fields in entries],
         "body": bodies,
         "component": [
             _component(fields, subsystem, body, guest=is_guest)
@@ -118,12 +119,12 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
         "subsystem": subsystems,
         "pid": [fields.get("PID") for fields in entries],
         "exec_id": [journal_text(fields.get("EXEC_ID")) or None for fields in entries],
-        "sandbox_id": [source if _IDENTIFIER.match(source) else None for source in sources],
+        "sandbox_id": sandboxes,
         "container_id": [
             None if is_guest else journal_text(fields.get("CONTAINER_ID") or fields.get("CONTAINER"))
             for fields, is_guest in zip(entries, guest, strict=True)
         ],
-        "identity_basis": ["source" if source else None for source in sources],
+        "identity_basis": ["source" if sandbox else None for sandbox in sandboxes],
     }
     attributes = [
         {key.lower(): journal_text(fields[key]) or "" for key in sorted(fields.keys() - _STANDARD) if key[:1] != "_"}

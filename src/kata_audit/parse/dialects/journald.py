@@ -18,7 +18,7 @@ _COUNTED = re.compile(r"(?:Suppressed|Missed|Forwarding to syslog missed) (\d{1,
 _DAMAGED = re.compile(
     r"(?:Journal )?[Ff]ile (.{1,4096}?) (?:is )?(?:corrupted|uncleanly|has been deleted|was replaced|is from)"
 )
-_REMOVED = re.compile(r"Deleted (?:archived|empty|active)?[a-z ]*journal (.+?) \(.+\)\.\Z")
+_REMOVED = re.compile(r"Deleted (?:[a-z]{1,16} ){0,3}journal (.{1,4096}?) \([^()]{1,64}\)\.\Z")
 
 
 def _stated(text: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from kata_audit.parse.about import About
 from kata_audit.parse.api_audit import ApiRequest, columns_of
 from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.frames.journal_json import load_object
+from kata_audit.parse.texts import json_text
 
 _LEVELS = frozenset({"None", "Metadata", "Request", "RequestResponse"})
 _DECISION = "authorization.k8s.io/decision"
@@ -76,13 +77,14 @@ def _review(asked: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, st
     """Give whom and what an access or token review is about: the only trace of who calls a kubelet straight."""
     spec, status = _map(asked.get("spec")), _map(answer.get("status"))
     what = _map(spec.get("resourceAttributes"))
+    allowed = status.get("allowed", status.get("authenticated"))
     if asked.get("kind") not in ("SubjectAccessReview", "TokenReview"):
         return {}
     return {
         "review.user": _text(spec.get("user")) or _text(_map(status.get("user")).get("username")),
         "review.groups": _listed(spec.get("groups") or _map(status.get("user")).get("groups")),
         **{f"review.{key}": _text(what.get(key)) for key in ("verb", "resource", "subresource", "namespace", "name")},
-        "review.allowed": str(status.get("allowed", status.get("authenticated", ""))).lower(),
+        "review.allowed": json_text(allowed) if isinstance(allowed, bool) else "",
     }
 
 

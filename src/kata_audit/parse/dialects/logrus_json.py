@@ -9,17 +9,12 @@ Source: sirupsen/logrus `JSONFormatter`; containerd `log` package. Not seen in a
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from kata_audit.parse.about import About
 from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.frames.journal_json import load_once_named
 from kata_audit.parse.logrus_fields import component_of, identities_of
+from kata_audit.parse.texts import json_text
 from kata_audit.schema.severity import LOGRUS
-
-
-def _text(value: Any) -> str:
-    return value if type(value) is str else orjson.dumps(value).decode("utf-8", "backslashreplace")
 
 
 def _load(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
@@ -31,7 +26,7 @@ def _load(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
         if fields is None or not isinstance(fields.get("level"), str) or "time" not in fields:
             malformed.append(row)
             fields = {}
-        records.append({str(key): _text(value) for key, value in fields.items()})
+        records.append({str(key): json_text(value) for key, value in fields.items()})
     return records, malformed
 
 

@@ -104,8 +104,8 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
         for record, body, is_guest in zip(records, bodies, guest, strict=True)
     ]
     subsystems = [record.pop("subsystem", None) for record in records]
-    rs = [
-        component in _HOLDING and record.get("name") == "kata-runtime"
+    sandboxes = [
+        record.get("source") or None if component in _HOLDING and record.get("name") == "kata-runtime" else None
         for record, component in zip(records, components, strict=True)
     ]
     columns: dict[str, list[Any]] = {
@@ -116,9 +116,9 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
         "subsystem": subsystems,
         "pid": [record.pop("pid", None) for record in records],
         "exec_id": [record.get("eid") or record.get("exec-id") for record in records],
-        "sandbox_id": [record.get("source") if is_rs else None for record, is_rs in zip(records, rs, strict=True)],
+        "sandbox_id": sandboxes,
         "container_id": [record.get("cid") or record.get("container-id") for record in records],
-        "identity_basis": ["source" if is_rs else None for is_rs in rs],
+        "identity_basis": ["source" if sandbox else None for sandbox in sandboxes],
     }
     for record in records:
         record.pop("version", None)

@@ -52,6 +52,16 @@ def test_arguments_that_are_not_all_there_are_no_list() -> None:
     assert read.attributes[0]["a1"] == "-c"
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_an_argument_keeps_its_own_number(count: int) -> None:
+    """One too long for a record comes in pieces: the next is not taken for it, and no list is made up."""
+    read = scan(f'type=EXECVE msg=audit(1.000:1): argc={count} a0="sh" a1_len=9000 a1[0]=61 a2="id"')
+
+    assert "process.command_args" not in read.attributes[0]
+    assert read.attributes[0] | {"a0": "sh", "a1[0]": "61", "a2": "id"} == read.attributes[0]
+    assert "a1" not in read.attributes[0]
+
+
 def test_a_command_line_is_read_with_blanks() -> None:
     """`proctitle` holds arguments apart by NULs."""
     read = scan("type=PROCTITLE msg=audit(1.000:1): proctitle=73680078")

@@ -40,6 +40,20 @@ def real(audit_id: str, stage: str = "ResponseComplete") -> dict[str, Any]:
     return read(line)[0]
 
 
+@pytest.mark.parametrize(
+    ("answer", "allowed"),
+    [("true", "true"), ("false", "false"), ("null", None), ('"yes"', None), ('{"a":' * 1_000 + "1" + "}" * 1_000, None)],
+    ids=["yes", "no", "null", "a text", "depth"],
+)
+def test_a_review_is_answered_with_yes_or_no(answer: str, allowed: str | None) -> None:
+    """Whatever else stands there is no answer, and stops nothing."""
+    line = changed(requestObject={"kind": "SubjectAccessReview"}, responseObject={"status": {"allowed": "?"}})
+    (row,) = read(line.replace('"?"', answer))
+
+    assert row["dialect"] == "kube-audit"
+    assert row["attributes"].get("review.allowed") == allowed
+
+
 def test_an_exec_says_who_what_where() -> None:
     """The command stands in the URI alone, and 101 leaves open how it went."""
     (row,) = read(EXEC)

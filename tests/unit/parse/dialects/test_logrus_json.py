@@ -2,9 +2,10 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.evidence import column, derive, evidence
+from tests.evidence import attributes, column, derive, evidence
 from tests.mutations import json_mutations
 
 from kata_audit.parse.dialects.base import Scan
@@ -74,6 +75,27 @@ def test_changed_records_are_read_right_or_marked() -> None:
             assert (read.malformed, read.columns["container_id"], read.columns["body"]) == ([0], [None], [text])
             continue
         assert {name: read.columns[name] for name in before} == before, kind
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("9" * 400, "9" * 400),
+        ('["\\ud800"]', '["\\ud800"]'),
+        ('{"\\udfff":1}', '{"\\udfff":1}'),
+        ("NaN", "NaN"),
+        ('{"a":' * 1_000 + "1" + "}" * 1_000, ""),
+    ],
+    ids=["a huge number", "half a pair in a list", "half a pair in a name", "no number", "depth"],
+)
+def test_a_container_that_prints_an_odd_value_stops_nothing(value: str, kept: str) -> None:
+    """Whatever a loader takes is a value, and its neighbours are read."""
+    line = f'2026-11-23T06:11:31Z stdout F {{"level":"info","time":"2026-11-23T06:11:31Z","msg":"m","k":{value}}}'
+    records = derive(evidence(f"{line}\n".encode() * 2, Transport.CRI))
+
+    assert column(records, "dialect") == ["cri/logrus-json"] * 2
+    assert column(records, "body") == ["m"] * 2
+    assert attributes(records)["k"] == kept
 
 
 @given(st.lists(st.text(max_size=100), max_size=3))

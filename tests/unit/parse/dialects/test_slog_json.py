@@ -65,3 +65,24 @@ def test_what_is_no_record_stays_whole(text: str) -> None:
     scan = DIALECT.scan([text], [True])
 
     assert (scan.malformed, scan.columns["body"], scan.columns["component"]) == ([0], [text], [None])
+
+
+@pytest.mark.parametrize("key", ["k", "level", "ts", "cid"])
+def test_a_guest_that_nests_deep_stops_nothing(key: str) -> None:
+    """No value is too deep to be a row."""
+    deep = '{"a":' * 1_005 + "1" + "}" * 1_005
+    text = f'{{"msg":"m","level":"INFO", "ts":"x","{key}":{deep}}}'
+    records = derive(evidence(f"{text}\n{AGENT}\n".encode(), Transport.CONSOLE))
+
+    assert column(records, "origin") == ["guest", "guest"]
+    assert column(records, "component")[1] == "agent"
+
+
+@pytest.mark.parametrize(("source", "basis"), [(',"source":"s-1"', "source"), (',"source":""', None), ("", None)])
+def test_a_record_without_a_sandbox_states_no_identity(source: str, basis: str | None) -> None:
+    """Only where the shim names its sandbox is its word the basis of one."""
+    records = derive(evidence(f'{{"msg":"m","level":"INFO","name":"kata-runtime"{source}}}\n'.encode(), Transport.HOST_FILE))
+
+    assert column(records, "component") == ["runtime-rs"]
+    assert column(records, "sandbox_id") == ["s-1" if basis else None]
+    assert column(records, "identity_basis") == [basis]
