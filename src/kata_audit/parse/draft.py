@@ -34,7 +34,10 @@ class Draft:
 
     def column(self, name: str) -> list[Any]:
         """Return a column to write into, all None at first."""
-        return self.columns.setdefault(name, [None] * self.count)
+        column = self.columns.get(name)
+        if column is None:
+            column = self.columns[name] = [None] * self.count
+        return column
 
     def put(self, name: str, rows: Sequence[int], values: Sequence[Any]) -> None:
         """Write the stated values of some rows; None leaves what is there."""

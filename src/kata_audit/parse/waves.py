@@ -287,6 +287,9 @@ def _fill(draft: Draft, sandboxes: Sequence[str | None], stated: identity.Stated
         bases[row] = bases[row] or basis
 
 
+_BASES = {name: pa.scalar(name) for name in ("host", "journal", "guest", "observed")}
+
+
 def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
     """Make the columns that are worked out with Arrow: times, severity words, counts, class."""
     observed = evidence.column("observed_timestamp")
@@ -296,11 +299,9 @@ def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
     )
     guest = times(draft.columns.pop("guest_time", [None] * draft.count))
     severities = draft.column("severity_number")
-    basis = pc.if_else(
-        pc.is_valid(host),
-        "host",
-        pc.if_else(pc.is_valid(journal), "journal", pc.if_else(pc.is_valid(guest), "guest", "observed")),
-    )
+    basis = _BASES["observed"]
+    for name, known in (("guest", guest), ("journal", journal), ("host", host)):
+        basis = pc.if_else(pc.is_valid(known), _BASES[name], basis)
     columns = {
         "timestamp": pc.coalesce(host, journal, guest, observed),
         "timestamp_basis": basis,
