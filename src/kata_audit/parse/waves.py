@@ -300,8 +300,8 @@ def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
     guest = times(draft.columns.pop("guest_time", [None] * draft.count))
     severities = draft.column("severity_number")
     basis = _BASES["observed"]
-    for name, known in (("guest", guest), ("journal", journal), ("host", host)):
-        basis = pc.if_else(pc.is_valid(known), _BASES[name], basis)
+    for stated, known in (("guest", guest), ("journal", journal), ("host", host)):
+        basis = pc.if_else(pc.is_valid(known), _BASES[stated], basis)
     columns = {
         "timestamp": pc.coalesce(host, journal, guest, observed),
         "timestamp_basis": basis,
