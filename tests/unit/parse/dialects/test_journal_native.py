@@ -2,6 +2,7 @@
 
 import pytest
 from tests.evidence import attributes, derive, evidence, journal_entry, row
+from tests.mutations import json_mutations
 
 from kata_audit.schema.source import Transport
 
@@ -33,3 +34,18 @@ def test_fields_without_a_column_are_kept_in_lower_case() -> None:
     line = journal_entry(**NATIVE, SOURCE=SANDBOX, VCPU="2", _COMM="x")
 
     assert attributes(derive(evidence(line.encode() + b"\n", Transport.JOURNAL_JSON))) == {"vcpu": "2"}
+
+
+def test_changed_entries_are_read_right_or_marked() -> None:
+    """Whole ones say the same, with new fields beside it; of torn ones nothing but their text is kept."""
+    entry = journal_entry(**NATIVE, SOURCE=SANDBOX, SUBSYSTEM="hypervisor", _PID="7")
+    said = ("dialect", "parse_status", "body", "component", "severity_number", "sandbox_id", "subsystem", "pid")
+    whole = row(derive(evidence(entry.encode() + b"\n", Transport.JOURNAL_JSON)), *said)
+    for kind, changed in json_mutations(entry, seed=6):
+        read = row(derive(evidence(changed.encode() + b"\n", Transport.JOURNAL_JSON)), *said)
+
+        if kind == "torn":
+            assert read[1:] == ("malformed", changed, None, None, None, None, None), kind
+        else:
+            assert read == whole, kind
+    assert whole[:3] == ("journal/journal-native", "parsed", "m")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tests.evidence import column, derive, evidence
+from tests.mutations import pair_mutations
 
 from kata_audit.parse.dialects import kube_audit
 from kata_audit.parse.dialects.kube_audit_legacy import DIALECT
@@ -62,6 +63,14 @@ def test_a_line_that_breaks_the_form_is_marked(line: str) -> None:
 
     assert scan.malformed == list(range(len(broken)))
     assert scan.columns == {"body": broken}
+
+
+def test_a_changed_line_is_marked() -> None:
+    """The server writes twelve keys in one order: whatever else stands there has not come from this form."""
+    for kind, changed in pair_mutations(EXEC, seed=5):
+        scan = DIALECT.scan([changed], [False])
+
+        assert (scan.malformed, scan.columns) == ([0], {"body": [changed]}), kind
 
 
 def test_a_guest_that_prints_an_event_stays_a_guest() -> None:
