@@ -121,7 +121,7 @@ def export_pieces(block: bytes, most: int = sys.maxsize) -> list[bytes]:
     Masks change that length with the value. What is no field, or is behind `most` pieces, is the last piece.
     """
     pieces: list[bytes] = []
-    while len(pieces) + 1 < most and (line := block[: block.find(b"\n") + 1]) > b"\n":
+    while len(pieces) + 1 < most and (line := block[: block.find(b"\n") + 1]) not in (b"", b"\n"):
         rest = block[len(line) :]
         if b"=" in line:
             pieces.append(line)
