@@ -33,6 +33,7 @@ _OBSERVED_NS = 1_795_500_000_000_000_000
 _STREAM = "fuzz?1-2-aa"
 _KEY = bytes(range(32))
 _MARKER = re.compile(rb"\*masked:[a-z0-9-]+(?::[0-9a-f]{16})?\*")
+_FIELD = re.compile(rb"[A-Z0-9_]{1,64}(?P<text>=[^\n]*)?\n")
 SIGNER = generate_signer("example.org/log", _KEY)
 TEXT = "example.org/log\n7\nq6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n"
 _PROVEN = {record["seq"]: record for batch in bundles.seal().records for record in batch}
@@ -121,16 +122,16 @@ def export_pieces(block: bytes, most: int = sys.maxsize) -> list[bytes]:
     Masks change that length with the value. What is no field, or is behind `most` pieces, is the last piece.
     """
     pieces: list[bytes] = []
-    while len(pieces) + 1 < most and (line := block[: block.find(b"\n") + 1]) not in (b"", b"\n"):
-        rest = block[len(line) :]
-        if b"=" in line:
-            pieces.append(line)
+    while len(pieces) + 1 < most and (line := _FIELD.match(block)):
+        rest = block[line.end() :]
+        if line["text"]:
+            pieces.append(line[0])
             block = rest
             continue
         end = 8 + int.from_bytes(rest[:8], "little")
         if rest[end : end + 1] != b"\n":
             break
-        pieces += [line, rest[8:end]]
+        pieces += [line[0], rest[8:end]]
         block = rest[end + 1 :]
     return [*pieces, block]
 

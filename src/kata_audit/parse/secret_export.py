@@ -1,8 +1,9 @@
 """Keep blocks of the export format whole when a binary field grows or shrinks: its length is written again.
 
-Source: systemd, "Journal Export Formats", section "Journal Export Format".
+Source: systemd, "Journal Export Formats", section "Journal Export Format"; names as `journal_field_valid()` takes them.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
@@ -10,6 +11,8 @@ from kata_audit.parse.secret_edits import Edit
 
 _LENGTH_BYTES = 8
 _NEWLINE = 0x0A
+_NAME = re.compile(rb"[A-Z0-9_]{1,64}([=\n])")
+"""The name of a field, and what tells its form: a text, or a binary value."""
 
 
 def block_lengths(data: bytes, bounds: Sequence[int], is_export: Sequence[bool] | None, edits: Sequence[Edit]) -> list[Edit]:
@@ -45,12 +48,12 @@ def _lengths(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> Iterat
 def _binary_fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Walk over a block's fields and give where each binary value begins and ends, as far as they follow the grammar."""
     place = start
-    while place < end and (line_end := data.find(b"\n", place, end)) > place:
-        if data.find(b"=", place, line_end) >= 0:
-            place = line_end + 1
+    while (name := _NAME.match(data, place, end)) is not None:
+        if name[1] == b"=":
+            place = data.find(b"\n", place, end) + 1 or end
             continue
-        first = line_end + 1 + _LENGTH_BYTES
-        last = first + int.from_bytes(data[line_end + 1 : first], "little")
+        first = name.end() + _LENGTH_BYTES
+        last = first + int.from_bytes(data[name.end() : first], "little")
         if last >= end or data[last] != _NEWLINE:
             return
         yield first, last

@@ -3,7 +3,8 @@ r"""systemd on a console: `[  OK  ] Started …`, `         Starting …`, `unit
 The word in brackets is how a job ended; a line without one says that a job began. Colours mark words and are taken out.
 Where a line is too wide systemd cuts out its middle and writes `…`.
 
-Source: systemd `src/core/job.c` (`job_done_messages`, `job_emit_done_message`), `src/core/manager.c` (status lines).
+Source: systemd `src/core/job.c` (`job_done_messages`, `job_emit_done_message`), `src/core/manager.c` (status lines),
+`src/core/main.c` and `src/shared/machine-id-setup.c` (sentences).
 """
 
 import re
@@ -35,12 +36,25 @@ _BEGUN = (
 )
 _UNIT = r"[\w@:.\\-]{1,255}\.(?:service|socket|target|mount|automount|swap|timer|path|slice|scope|device)"
 _PROGRAM = r"systemd(?:-[a-z]{1,20}){0,4}\[\d{1,10}\]: "
+_SENTENCES = (
+    r"Detected (?:virtualization|confidential virtualization|architecture|first boot)[^\n]{0,64}\."
+    r"|Running in initrd\.|Running in initial RAM disk\."
+    r"|(?:Hostname set to|Set hostname to) <[^>\n]{1,255}>\."
+    r"|Initializing machine ID from [^\n]{1,64}\.|Installed transient /etc/machine-id file\."
+    r"|Queued start job for default target [^\n]{1,255}\."
+    r"|Startup finished in [0-9][^\n]{1,255}\."
+    r"|See 'systemctl status [^'\n]{1,255}' for details\."
+    r"|cgroup compatibility translation between legacy and unified hierarchy settings activated\.[^\n]{0,255}"
+    r"|Freezing execution\."
+)
+"""What systemd's first process says without a unit or a word in brackets."""
 _LINE = re.compile(
     rf"\[(?P<word>{_WORD})\] (?P<ended>.*)"
     rf"| {{9}}(?P<begun>(?:{_BEGUN}) .*)"
     r"|(?P<program>systemd(?:-[a-z]{1,20}){0,4})\[(?P<pid>\d{1,10})\]: (?P<said>.*)"
     rf"|(?P<unit>{_UNIT}): (?P<of_unit>.*)"
-    r"|(?P<running>systemd \d{2,4}[^ ]* (?:\([^)]*\) )?running in system mode.*)",
+    r"|(?P<running>systemd \d{2,4}[^ ]* (?:\([^)]*\) )?running in system mode.*)"
+    rf"|(?P<sentence>{_SENTENCES})",
     re.DOTALL,
 )
 
@@ -85,9 +99,10 @@ ABOUT = About(
         "         Starting kata-agent.service - Kata Containers Agent...",
         "systemd[1]: Detected virtualization kvm.",
         "kata-agent.service: Main process exited, code=exited, status=1/FAILURE",
+        "Startup finished in 497ms (kernel) + 718ms (userspace) = 1.216s.",
     ),
     holes=(
-        "Lines without a unit or a word in brackets (`Detected architecture x86-64.`) are plain.",
+        "Lines without a unit or a word in brackets are known where they are sentences of its start-up; others are plain.",
         "Names cut with `…` cannot be made whole.",
         "At a position that is no guest's no component is told: the host has a systemd too.",
     ),
@@ -96,7 +111,8 @@ ABOUT = About(
 DIALECT = Dialect(
     "systemd-console",
     rf"{_COLOUR}(?:\[{_COLOUR}{_WORD}{_COLOUR}\] | {{9}}(?:{_BEGUN}) |{_PROGRAM}|{_UNIT}: "
-    r"|systemd \d{2,4}[^ ]{0,60} (?:\([^)]*\) )?running in system mode)",
+    r"|systemd \d{2,4}[^ ]{0,60} (?:\([^)]*\) )?running in system mode"
+    rf"|(?:{_SENTENCES})\r?\Z)",
     "[ \x1babcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
     scan,
     ABOUT,

@@ -11,6 +11,19 @@ from kata_audit.schema.source import Transport
 OK = "[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39mkata-agent.service\x1b[0m - Kata Containers Agent."
 UNIT = "kata-agent.service: Main process exited, code=exited, status=1/FAILURE"
 
+SENTENCES = (
+    "Detected virtualization kvm.",
+    "Detected confidential virtualization tdx.",
+    "Detected architecture x86-64.",
+    "Hostname set to <guest>.",
+    "Initializing machine ID from random generator.",
+    "Installed transient /etc/machine-id file.",
+    "Queued start job for default target kata-containers.target.",
+    "See 'systemctl status chronyd.service' for details.",
+    "Startup finished in 497ms (kernel) + 718ms (userspace) = 1.216s.",
+    "Freezing execution.",
+)
+
 
 @pytest.mark.parametrize(
     ("text", "body", "status", "severity", "subsystem"),
@@ -50,6 +63,7 @@ UNIT = "kata-agent.service: Main process exited, code=exited, status=1/FAILURE"
             None,
         ),
         (UNIT, UNIT, None, None, "kata-agent.service"),
+        *((sentence, sentence, None, None, None) for sentence in SENTENCES),
         (
             "modprobe@fuse.service: Deactivated successfully.",
             "modprobe@fuse.service: Deactivated successfully.",
@@ -115,9 +129,17 @@ def test_a_line_of_the_next_systemd_is_read_or_plain(line: str) -> None:
         "a.b.c: x",
         "x.service",
         "w" * 300 + ".service: x",
-        "See 'systemctl status x.service' for details.",
+        "See 'systemctl status x.service'.",
     ],
 )
 def test_what_only_looks_like_it_is_plain(text: str) -> None:
     """A wider word, other blanks, no unit: no line of systemd's."""
     assert "systemd-console" not in route([text])
+
+
+@pytest.mark.parametrize(
+    "text", [f"{SENTENCES[0]} Retry", "Detected a leak.", "Hostname set to guest.", "Welcome to nginx!"]
+)
+def test_other_prose_is_nobodys(text: str) -> None:
+    """Sentences are told by all of their words."""
+    assert route([text]) == {None: [0]}
