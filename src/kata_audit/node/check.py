@@ -19,7 +19,7 @@ class Status(StrEnum):
     FAIL = "fail"
     """It is not, and something is lost or open."""
     WARN = "warn"
-    """It may be meant, and has a price."""
+    """It may be meant, and has a price; or something elsewhere decides, and one sandbox shows it."""
     BLIND = "blind"
     """It cannot be told here."""
 
@@ -105,16 +105,21 @@ def blind(said: str, *evidence: Evidence, subject: str = NODE) -> Answer:
     return Answer(subject, Status.BLIND, said, evidence)
 
 
-def of_classes(judge: _Judge) -> Callable[[Node], Iterator[Answer]]:
+def of_classes(judge: _Judge, *, idle: _Judge | None = None) -> Callable[[Node], Iterator[Answer]]:
     """Make a check of every runtime class: one that does not load is answered blind, for nothing of it is in force.
 
     Args:
         judge: Answers for one class; None where the check has no meaning for it.
+        idle: Answers for one that does not load, where something can be told of it; None where nothing can.
     """
 
     def run(node: Node) -> Iterator[Answer]:
         for one in node.layout.classes:
             name = one.handler.name
+            told = idle(node, one) if idle is not None and not one.loads else None
+            if told is not None:
+                yield told._replace(subject=name)
+                continue
             if not one.loads:
                 why = "its configuration does not load" if one.base_file else "its configuration file was not found"
                 yield blind(f"Nothing is in force: {why}.", subject=name)

@@ -24,7 +24,8 @@ from kata_audit.node.merge import DROP_IN_DIRECTORY
 
 _AGENT_LEVELS: Final = frozenset(["fatal", "panic", "critical", "error", "warn", "warning", "info", "debug", "trace"])
 """What `agent.log=` may say; anything else ends the agent at its start. Source: Kata `src/agent/src/config.rs`."""
-_QUIET: Final = frozenset(["fatal", "panic", "critical", "error", "warn", "warning"])
+QUIET: Final = frozenset(["fatal", "panic", "critical", "error", "warn", "warning"])
+"""Levels at which the agent's record of commands, which is at info, is not written."""
 _TAKEOVER: Final = (
     "init", "rdinit", "systemd.unit", "systemd.debug_shell", "single", "rd.break", "agent.devmode", "agent.config_file",
     "agent.server_addr",
@@ -133,7 +134,7 @@ def _agent_level_is_one(_: Node, one: RuntimeClass) -> Answer:
 
 
 def _agent_not_quiet(_: Node, one: RuntimeClass) -> Answer:
-    quiet = [value for name, value in kernel_parameters(one) if name == "agent.log" and value in _QUIET]
+    quiet = [value for name, value in kernel_parameters(one) if name == "agent.log" and value in QUIET]
     if quiet:
         return failed(
             f"The agent's record of commands is off: agent.log={quiet[0]}.", shown(one, "hypervisor.kernel_params")

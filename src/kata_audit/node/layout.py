@@ -89,6 +89,13 @@ class RuntimeClass(NamedTuple):
         return None if self.base_file is None else self.base_file.rpartition("/")[0]
 
     @property
+    def hypervisor(self) -> str | None:
+        """The hypervisor whose table counts, the base file's first for the Go runtime; None where none is named."""
+        if self.merged is None:
+            return None
+        return _in_force(self.merged, "hypervisor", self.shim.runtime).partition(".")[2] or None
+
+    @property
     def loads(self) -> bool:
         """Whether the runtime gets through its configuration."""
         return self.merged is not None and self.merged.error is None
@@ -286,7 +293,7 @@ def described(one: RuntimeClass) -> dict[str, Any]:
         told["warnings"] = list(one.merged.warnings)
     if len(one.hypervisors) > 1 and one.shim.runtime is Runtime.GO:
         told |= {"hypervisor_tables": list(one.hypervisors), "hypervisor_choice": "random per sandbox (map order)"}
-    told["hypervisor"] = _in_force(one.merged, "hypervisor", one.shim.runtime).partition(".")[2] or None
+    told["hypervisor"] = one.hypervisor
     if one.loads:
         told["effective"] = {name: _setting(setting) for name, setting in one.effective.items()}
         told["lines"] = {name: s.place.line for name, s in one.effective.items() if s.place.line is not None}
