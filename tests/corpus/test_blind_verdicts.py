@@ -27,6 +27,7 @@ from kata_audit.wiring import examine_node
 pytestmark = [pytest.mark.corpus, pytest.mark.usefixtures("corpus")]
 
 CAPTURES = (corpus_directory() or Path()) / "captures"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "what-each-source-shows.md"
 QUESTIONS: Final = {"who": "KN-001", "what": "KN-002", "denied": "KN-003", "why": "KN-004", "guest": "KN-005"}
 COLUMNS: Final = ("origin", "actor", "action", "outcome", "sandbox_id", "container_id", "severity_text", "attributes")
 PASS, WARN, BLIND = Status.PASS, Status.WARN, Status.BLIND
@@ -156,6 +157,22 @@ def test_a_node_is_blind_to_what_its_logs_do_not_hold_and_to_nothing_else(run: s
     assert told == ANSWERS[run]
     assert [question for question, status in told.items() if status is BLIND and not nothing[question]] == []
     assert [question for question, status in told.items() if status is PASS and not everything[question]] == []
+
+
+@pytest.mark.parametrize(
+    ("run", "row"),
+    [
+        ("go-info", "Go runtime | as shipped"),
+        ("go-debug", "Go runtime | debug everywhere"),
+        ("rs-remote-info", "runtime-rs, agent's lines arriving | as shipped"),
+        ("rs-remote2-info", "runtime-rs, agent's lines arriving, a second run | as shipped"),
+    ],
+)
+def test_the_page_tells_how_many_commands_reached_the_host(run: str, row: str) -> None:
+    truth = Counter((call.container, " ".join(json.loads(call.argv or "[]"))) for _, call in called(run))
+    known = sum(count for command, count in truth.items() if command in held(run).what)
+
+    assert f"| {row} | {truth.total()} | {known} |\n" in PAGE.read_text()
 
 
 @cache

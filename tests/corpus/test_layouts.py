@@ -1,6 +1,7 @@
 """Installed trees of Kata 2.4 to 4.1 are read as the real loaders read them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,25 @@ from tests.unit.node.trees import KEYS
 from kata_audit.node.layout import described, read_layout
 from kata_audit.node.tree import open_tree
 
+SUPPORT = Path(__file__).parents[2] / "docs" / "reference" / "support.md"
 CORPUS = corpus_directory()
+pytestmark = [pytest.mark.corpus, pytest.mark.usefixtures("corpus")]
 TREES = sorted(path.name.removesuffix(".tar.gz") for path in (CORPUS / "layouts").glob("*.tar.gz")) if CORPUS else ["absent"]
 
 
-@pytest.mark.corpus
 @pytest.mark.parametrize("name", TREES)
 def test_every_handler_comes_out_as_the_loader_of_that_release_has_it(corpus: Path, name: str) -> None:
     expected = json.loads((corpus / "layouts" / f"{name}.expected.json").read_text())["handlers"]
     found = [described(one) for one in read_layout(open_tree(corpus / "layouts" / f"{name}.tar.gz"), KEYS).classes]
 
     assert [_comparable(one) for one in found] == [_comparable(one) for one in expected]
+
+
+def test_the_support_page_names_a_fixture_for_each_release_that_has_a_tree_and_for_no_other() -> None:
+    text = SUPPORT.read_text().partition("## Kata Containers")[2].partition("## Hypervisors")[0]
+    claimed = re.findall(r"^\| (\S+) \| [^|]*fixture[^|]* \|", text, re.MULTILINE)
+
+    assert sorted(claimed) == sorted({found[1] for name in TREES if (found := re.search(r"-(\d+\.\d+)(?:-|$)", name))})
 
 
 def _comparable(handler: dict[str, Any]) -> dict[str, Any]:
