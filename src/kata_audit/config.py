@@ -50,9 +50,21 @@ class FileInput:
     """One file to take in, `[[file]]`."""
 
     path: Path
-    """The file; a relative path starts at the configuration file."""
+    """The file, or a pattern of files (`*`, `?`, `[…]`); a relative path starts at the configuration file."""
     transport: Transport | None = None
     """Envelope of its records, and so who wrote them; left out, journal and CRI files say it themselves, others are bare."""
+    tenant: str | None = None
+    """Whose records they are; left out, the tenant of the whole configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalInput:
+    """One journal to follow, `[[journal]]`; without a key it is the system's."""
+
+    directory: Path | None = None
+    """Folder of journal files, where it is not the system's: what `journalctl --directory` takes."""
+    namespace: str | None = None
+    """Namespace of a unit with `LogNamespace=`: what `journalctl --namespace` takes."""
     tenant: str | None = None
     """Whose records they are; left out, the tenant of the whole configuration."""
 
@@ -70,7 +82,11 @@ class Config:
     batch: BatchLimits = field(default_factory=BatchLimits)
     """When a cut is closed, `[batch]`."""
     file: tuple[FileInput, ...] = ()
-    """Files to take in, `[[file]]` each."""
+    """Files to take in, `[[file]]` each; `collect` follows them."""
+    journal: tuple[JournalInput, ...] = ()
+    """Journals that `collect` follows, `[[journal]]` each."""
+    metrics_file: Path | None = None
+    """File that `collect` writes its numbers to, for the textfile collector of Prometheus' node exporter."""
 
 
 def load_config(path: Path) -> Config:
@@ -218,10 +234,10 @@ class _Reader:
         try:
             if kind is Config and key == "batch":
                 return self.table(BatchLimits, _expect(value, dict, "a table `[batch]`"), at)
-            if kind is Config and key == "file":
-                tables = _expect(value, list, "a list of tables `[[file]]`")
-                each = [_expect(one, dict, "a list of tables `[[file]]`") for one in tables]
-                return tuple(self.table(FileInput, one, (*at, place)) for place, one in enumerate(each))
+            if kind is Config and key in _LISTED:
+                tables = _expect(value, list, f"a list of tables `[[{key}]]`")
+                each = [_expect(one, dict, f"a list of tables `[[{key}]]`") for one in tables]
+                return tuple(self.table(_LISTED[key], one, (*at, place)) for place, one in enumerate(each))
             read = _READERS[key](value)
         except _ExpectedError as error:
             return self._problem(at, f"`{key}` must be {error}")
@@ -278,9 +294,14 @@ def _read_count(most: int) -> Callable[[Any], int]:
     return read
 
 
+_LISTED: dict[str, type[Any]] = {"file": FileInput, "journal": JournalInput}
+"""What stands in each list of tables."""
 _READERS: dict[str, Callable[[Any], Any]] = {
     "store": _read_path,
     "path": _read_path,
+    "directory": _read_path,
+    "metrics_file": _read_path,
+    "namespace": _read_name,
     "node": _read_name,
     "tenant": _read_name,
     "transport": _read_transport,

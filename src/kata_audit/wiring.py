@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from kata_audit.clock import SystemClock
 
 if TYPE_CHECKING:
-    from kata_audit.config import BatchLimits
+    from kata_audit.config import BatchLimits, Config
     from kata_audit.node.apply import Act
     from kata_audit.node.check import Check
     from kata_audit.node.examine import Examination
     from kata_audit.node.plan import Plan
     from kata_audit.parse.catalog.matcher import Catalog
+    from kata_audit.pipeline.collect import Collector
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
     from kata_audit.pipeline.why_causes import Causes
@@ -182,6 +183,34 @@ def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":
         _give_memory_back()
 
     return Sealer(writer, policy, derivation(), SystemClock(), after_seal=tend)
+
+
+@contextmanager
+def collecting(root: Path, config: "Config", *, always_journal: bool = False) -> Iterator["Collector"]:
+    """Open a store for following the sources of a configuration; without any, the system's journal."""
+    from kata_audit.config import JournalInput
+    from kata_audit.pipeline.collect import Collector
+    from kata_audit.pipeline.own import OwnRecords
+    from kata_audit.receivers.base import Watch
+    from kata_audit.receivers.file import Place
+    from kata_audit.receivers.follow import FileWatch
+    from kata_audit.receivers.journal import JournalWatch
+
+    clock, node = SystemClock(), config.node or default_node()
+    journals = config.journal or ((JournalInput(),) if always_journal or not config.file else ())
+    with writing(root, node=node) as writer:
+        key = fingerprint_key(root, writer)
+        watches: list[Watch] = []
+        for one in journals:
+            chosen = [f"--directory={one.directory}"] if one.directory else []
+            chosen += [f"--namespace={one.namespace}"] if one.namespace else []
+            watches.append(JournalWatch(chosen, Place(node, one.tenant or config.tenant, None), clock=clock))
+        for file in config.file:
+            place = Place(node, file.tenant or config.tenant, file.transport)
+            watches.append(FileWatch(str(file.path.absolute()), place, clock=clock, key=key))
+        own = OwnRecords("collect", node=node, tenant=config.tenant, clock=clock)
+        own.say("collect.started", "INFO", "The collector has started.")
+        yield Collector(watches, writer, sealer(writer, config.batch), own, clock=clock, key=key)
 
 
 def _give_memory_back() -> None:

@@ -1,5 +1,6 @@
 """The inputs that `parse` and `ingest` read: files as named, each with what was declared of it."""
 
+import glob
 import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,7 +9,7 @@ import click
 
 from kata_audit.cli.options import configured, missing_inputs
 from kata_audit.errors import UsageError
-from kata_audit.schema.source import Transport
+from kata_audit.schema.source import OWN_DIALECT, Transport
 
 if TYPE_CHECKING:
     from kata_audit.receivers.file import Place
@@ -42,8 +43,9 @@ class Inputs(NamedTuple):
         node, tenant = self.node or config.node or default_node(), self.tenant or config.tenant
         listed = config.file if from_configuration and not self.paths else ()
         places = [
-            (str(one.path), Place(node, one.tenant or tenant, one.transport or self.transport, self.dialect))
+            (path, Place(node, one.tenant or tenant, one.transport or self.transport, self.dialect))
             for one in listed
+            for path in _expanded(str(one.path))
         ]
         places += [(path, Place(node, tenant, self.transport, self.dialect)) for path in self.paths]
         if not places and sys.stdin.isatty():
@@ -89,12 +91,18 @@ def input_options(function: Any) -> Any:
     return with_inputs
 
 
+def _expanded(pattern: str) -> list[str]:
+    """Give the files of a pattern; a name that is none stands for itself, there or not."""
+    return sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207 - of an absolute pattern
+
+
 def _known_dialect(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Check the name of a dialect against those that are."""
     if value is None:
         return None
     from kata_audit.parse.dialects.registry import DIALECTS
 
-    if value not in DIALECTS:
-        raise click.BadParameter(f"no dialect `{value}`; there are {', '.join(sorted(DIALECTS))}.", param=parameter)
+    names = sorted(DIALECTS.keys() - {OWN_DIALECT})
+    if value not in names:
+        raise click.BadParameter(f"no dialect `{value}`; there are {', '.join(names)}.", param=parameter)
     return value

@@ -37,6 +37,7 @@ COMMANDS = {
     "demo": Listed("Begin", "Show the product on a real capture."),
     "parse": Listed("Begin", "Print any Kata log as one record per frame."),
     "ingest": Listed("Begin", "Take files into the store."),
+    "collect": Listed("Begin", "Follow journals and files into the store."),
     "search": Listed("Look", "Find records."),
     "timeline": Listed("Look", "Tell the story of one pod or sandbox."),
     "why": Listed("Look", "Say why a pod failed."),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kata_audit.parse.draft import Draft
 from kata_audit.schema.record import RetentionClass
 from kata_audit.schema.severity import INFO
-from kata_audit.schema.source import OWN_RECEIVER, Origin, Transport, transport_of
+from kata_audit.schema.source import OWN_RECEIVER, Origin, Transport, is_own, transport_of
 
 _OWN_CLASS = {
     f"{OWN_RECEIVER}:access": RetentionClass.ACCESS,
@@ -50,7 +50,7 @@ def classify(draft: Draft, receivers: Sequence[str]) -> list[str]:
 
 
 def _class_of(receiver: str, stated: str | None, origin: str, severity: int | None, *, joins: bool, workload: bool) -> str:
-    if receiver.startswith(OWN_RECEIVER):
+    if is_own(receiver):
         return _OWN_CLASS.get(receiver, RetentionClass.SECURITY)
     if stated == RetentionClass.SECURITY:
         return stated

@@ -21,7 +21,7 @@ from kata_audit.parse.line_envelopes import Lines, dialect_of_file, program_of_f
 from kata_audit.parse.texts import decode, journal_text
 from kata_audit.schema.record import Component, EvidenceRows, ParseStatus
 from kata_audit.schema.severity import SYSLOG_PRIORITY
-from kata_audit.schema.source import ORIGIN_OF, Origin, Transport, dialect_of, transport_of
+from kata_audit.schema.source import ORIGIN_OF, Origin, Transport, dialect_of, origin_of, transport_of
 
 _DIALECT_OF_TRANSPORT: dict[str, str] = {
     "kernel": host_kernel.DIALECT.name,
@@ -85,7 +85,8 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
             draft.column("parse_status")[row] = ParseStatus.FRAGMENT
         else:
             by_transport.setdefault(transports[receiver], []).append(row)
-    draft.columns["origin"] = [ORIGIN_OF[transports[receiver]] for receiver in receivers]
+    origins = {receiver: origin_of(receiver) for receiver in transports}
+    draft.columns["origin"] = [origins[receiver] for receiver in receivers]
     for transport, rows in by_transport.items():
         frames = [raws[row] or b"" for row in rows]
         if transport is Transport.JOURNAL_JSON:

@@ -82,6 +82,11 @@ class Sealer:
         if full or old:
             self.seal_all()
 
+    def seal_due(self) -> None:
+        """Seal what has waited long enough, where nothing new has come."""
+        if self._waiting and self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS:
+            self.seal_all()
+
     def seal_all(self) -> None:
         """Seal every acknowledged record."""
         while (
@@ -117,7 +122,7 @@ def take(receiver: Receiver, writer: Writer, sealer: Sealer, *, key: bytes) -> I
     taken = Taken(receiver.stream, 0, 0, behind)
     resumes_inside = start != behind
     for evidence in evidence_of(receiver, start=start, key=key):
-        rows = _behind(evidence, behind) if resumes_inside else evidence
+        rows = behind_only(evidence, behind) if resumes_inside else evidence
         if not rows.num_rows:
             continue
         resumes_inside = False
@@ -132,8 +137,8 @@ def take(receiver: Receiver, writer: Writer, sealer: Sealer, *, key: bytes) -> I
     yield taken
 
 
-def _behind(rows: EvidenceRows, offset: int) -> EvidenceRows:
-    """Leave out the pieces of a line that were durable before."""
+def behind_only(rows: EvidenceRows, offset: int) -> EvidenceRows:
+    """Leave out rows that end at a byte of their stream or before: what was durable already."""
     ends = [_end(cursor) for cursor in rows.column("cursor").to_pylist()]
     first = next((index for index, end in enumerate(ends) if end > offset), len(ends))
     return rows.slice(first)

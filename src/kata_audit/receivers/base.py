@@ -1,6 +1,6 @@
 """What a receiver promises: bytes in order, each with its place, and nothing acknowledged before it is durable (L4)."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from kata_audit.schema.cursor import Cursor
@@ -25,4 +25,55 @@ class Receiver(Protocol):
 
     def acknowledge(self, cursor: Cursor) -> None:
         """Take note that everything up to `cursor` is durable; the source may forget it."""
+        ...
+
+
+class Follower(Protocol):
+    """One byte stream of the outside that is read while it grows."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a list of what is followed."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was given, and no more will come."""
+        ...
+
+    @property
+    def behind(self) -> int:
+        """Up to which byte of the stream everything was durable before; what ends there or before comes again."""
+        ...
+
+    def poll(self, size: int) -> Chunk | None:
+        """Give what has come since the last call, at most `size` bytes; None where nothing has. Never waits.
+
+        Raises:
+            ReceiverError: The outside world failed; what came before stays good.
+        """
+        ...
+
+    def losses(self) -> Iterator[str]:
+        """Tell, once each, how many records are known to be missing before what was given last, or `unknown`."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+class Watch(Protocol):
+    """Something that finds what to follow, and opens it again where it broke off."""
+
+    def discover(self, known: Mapping[str, Cursor], following: Collection[str]) -> Iterable[Follower]:
+        """Give what is there and is not followed yet.
+
+        Args:
+            known: The newest durable cursor of each stream.
+            following: Names of what is followed already.
+
+        Raises:
+            ReceiverError: It cannot be opened.
+        """
         ...

@@ -1,13 +1,14 @@
 """The cursor: where in its source a record stands, so that a receiver can go on behind it.
 
 Text form: `<stream>@<offset>+<length>`, and `…~<offset of the line>` for a piece of a longer line. The stream's name holds
-no `@` (it is percent-encoded), so the first one ends it.
+no `@` (it is percent-encoded), so the first one ends it. Where a source has names of its own for its records, as the journal
+has cursors, a saved cursor ends in `#<that name>`; a record's own has none, because its bytes hold it.
 """
 
 import re
 from typing import NamedTuple
 
-_CURSOR = re.compile(r"([^@]*)@([0-9]+)\+([0-9]+)(?:~([0-9]+))?")
+_CURSOR = re.compile(r"([^@]*)@([0-9]+)\+([0-9]+)(?:~([0-9]+))?(?:#([!-~]+))?")
 
 
 class Cursor(NamedTuple):
@@ -18,12 +19,14 @@ class Cursor(NamedTuple):
         offset: First byte of the frame in the stream.
         length: Bytes of the frame.
         line: First byte of the line that the frame is a piece of; None for a whole line.
+        position: What the source itself calls the record, or that which the frame is a piece of; None where it has no names.
     """
 
     stream: str
     offset: int
     length: int
     line: int | None = None
+    position: str | None = None
 
     @property
     def end(self) -> int:
@@ -31,19 +34,20 @@ class Cursor(NamedTuple):
         return self.offset + self.length
 
     def __str__(self) -> str:
-        tail = "" if self.line is None else f"~{self.line}"
-        return f"{self.stream}@{self.offset}+{self.length}{tail}"
+        piece = "" if self.line is None else f"~{self.line}"
+        name = "" if self.position is None else f"#{self.position}"
+        return f"{self.stream}@{self.offset}+{self.length}{piece}{name}"
 
 
 def parse_cursor(text: str) -> Cursor | None:
-    """Read a cursor's text form; None for text that is no cursor of a byte stream (our own records have others).
+    """Read a cursor's text form; None for text that is no cursor.
 
     Example:
         >>> parse_cursor("console.log?1-2-aa@10+5~4")
-        Cursor(stream='console.log?1-2-aa', offset=10, length=5, line=4)
+        Cursor(stream='console.log?1-2-aa', offset=10, length=5, line=4, position=None)
     """
     found = _CURSOR.fullmatch(text)
     if found is None:
         return None
-    stream, offset, length, line = found.groups()
-    return Cursor(stream, int(offset), int(length), None if line is None else int(line))
+    stream, offset, length, line, position = found.groups()
+    return Cursor(stream, int(offset), int(length), None if line is None else int(line), position)

@@ -15,6 +15,9 @@ TEXT_OF: dict[int, str] = {
 }
 """`severity_text` of each `severity_number` that we use."""
 
+NUMBER_OF: dict[str, int] = {text: number for number, text in reversed(TEXT_OF.items())}
+"""The number of a word; of numbers that share one, the lowest."""
+
 LOGRUS: dict[str, int] = {
     "trace": TRACE,
     "debug": DEBUG,

@@ -50,6 +50,8 @@ _TRANSPORTS = frozenset(Transport)
 
 OWN_RECEIVER = "kata-audit"
 """What we say ourselves arrives under `kata-audit:<kind>`, a name no sender can set."""
+OWN_DIALECT = "kata-audit"
+"""The grammar of what we say ourselves."""
 
 
 class Source(NamedTuple):
@@ -89,7 +91,22 @@ def dialect_of(receiver: str) -> str | None:
         >>> dialect_of("file:host-file:qemu")
         'qemu'
     """
-    return _declared(receiver)[1]
+    return OWN_DIALECT if is_own(receiver) else _declared(receiver)[1]
+
+
+def is_own(receiver: str) -> bool:
+    """Say whether records of a receiver are what we say ourselves."""
+    return receiver.startswith(f"{OWN_RECEIVER}:")
+
+
+def origin_of(receiver: str) -> Origin:
+    """Give the origin of a receiver's outermost text; what we say ourselves is the host's.
+
+    Example:
+        >>> origin_of("file:console")
+        <Origin.GUEST: 'guest'>
+    """
+    return Origin.HOST if is_own(receiver) else ORIGIN_OF[transport_of(receiver)]
 
 
 def _declared(receiver: str) -> tuple[Transport, str | None]:

@@ -190,6 +190,8 @@ def _explained() -> Iterator[None]:
     """Let out only errors of the store."""
     try:
         yield
+    except sqlite3.ProgrammingError:  # a defect of ours, not of the file
+        raise
     except sqlite3.OperationalError as error:
         hint = "Make room, and let this user read and write the store's index."
         raise StoreError("The index cannot be used.", where=str(error), hint=hint) from error
@@ -298,7 +300,10 @@ class Index:
         )
 
     def _note_positions(self, positions: Mapping[tuple[str, str], Cursor]) -> None:
-        rows = [(receiver, *cursor) for (receiver, _), cursor in positions.items()]
+        rows = [
+            (receiver, cursor.stream, cursor.offset, cursor.length, cursor.line)
+            for (receiver, _), cursor in positions.items()
+        ]
         self._connection.executemany(
             "INSERT INTO positions VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " start = excluded.start, length = excluded.length, line = excluded.line"

@@ -128,7 +128,7 @@ def _open_parts(disk: Disk, layout: Layout, clock: Clock, node: str | None) -> O
     if saved is None:
         saved = Saved({}, rebuild_cursors(layout, iter(live.files)))
     recovery = Recovery(forward, dropped, torn, tuple(gaps), (*quarantined, *aside), tuple(missing))
-    return Opened(log, live, spool, saved, _spooled_cursors(spool), recovery, keys)
+    return Opened(log, live, spool, saved, _spooled_cursors(spool, saved), recovery, keys)
 
 
 def _check_key(layout: Layout, keys: Keys) -> None:
@@ -187,8 +187,8 @@ def _new_origin(node: str | None) -> str:
     return f"kata-audit/{name}/{secrets.token_hex(4)}"
 
 
-def _spooled_cursors(spool: Spool) -> dict[str, Cursor]:
+def _spooled_cursors(spool: Spool, saved: Saved) -> dict[str, Cursor]:
     cursors: dict[str, Cursor] = {}
     for rows in spool.waiting():
-        cursors.update(newest_cursors(rows["cursor"]))
+        cursors.update(newest_cursors(rows, {**saved.cursors, **cursors}))
     return cursors

@@ -6,9 +6,11 @@ cut is sealed.
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -20,6 +22,10 @@ from kata_audit.store.durable import Disk, write_file
 from kata_audit.store.layout import Layout
 
 VERSION = 1
+JOURNAL_STREAM = "journald?"
+"""How the name of a stream begins that is read from the journal itself: its entries have names of their own, the journal's
+cursors, and reading goes on behind the last one."""
+_JOURNAL_CURSOR = re.compile(rb"__CURSOR=([!-~]{1,1024})\n")
 _CHECKSUM_BYTES = 9
 """Eight hex digits of CRC-32 and a space."""
 
@@ -68,12 +74,32 @@ def load(layout: Layout, sealed: int) -> Saved | None:
     return Saved(states, {stream: cursor for stream, cursor in cursors.items() if cursor is not None})
 
 
-def newest_cursors(cursors: Any) -> dict[str, Cursor]:
-    """Find the last cursor of each stream.
+def newest_cursors(rows: Any, before: Mapping[str, Cursor] = MappingProxyType({})) -> dict[str, Cursor]:
+    """Find the last cursor of each stream, with what the source itself calls that record.
 
     Args:
-        cursors: String array in order of `seq`. Text that is no cursor of a byte stream is passed over.
+        rows: Columns `cursor` and `raw` in order of `seq`. Text that is no cursor of a byte stream is passed over.
+        before: The newest cursors so far: where a line goes on in these rows, its name stands before them.
     """
+    found = _last_of_each(rows["cursor"])
+    for stream, cursor in found.items():
+        if stream.startswith(JOURNAL_STREAM):
+            found[stream] = cursor._replace(position=_position(rows, cursor, before.get(stream)))
+    return found
+
+
+def _position(rows: Any, cursor: Cursor, before: Cursor | None) -> str | None:
+    """Read what the journal calls an entry from its first frame."""
+    start = f"{cursor.stream}@{cursor.offset if cursor.line is None else cursor.line}+"
+    at = pc.index(pc.starts_with(rows["cursor"], start), value=True).as_py()
+    if at < 0:
+        return before.position if before is not None and before.line == cursor.line else None
+    named = _JOURNAL_CURSOR.match(rows["raw"][at].as_py())
+    return named[1].decode() if named is not None else None
+
+
+def _last_of_each(cursors: Any) -> dict[str, Cursor]:
+    """Find the last cursor of each stream in a string array."""
     if len(cursors) == 0:
         return {}
     newest = parse_cursor(cursors[-1].as_py())
@@ -103,12 +129,12 @@ def rebuild_cursors(layout: Layout, names: Iterator[str]) -> dict[str, Cursor]:
             continue
         with pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
-                group = file.read_row_group(number, columns=["seq", "cursor"]).combine_chunks()
-                group = group.filter(pc.is_valid(group["cursor"])).sort_by("seq")
-                cursors = group["cursor"].combine_chunks()
-                at = dict(zip(group["cursor"].to_pylist(), group["seq"].to_pylist(), strict=True))
-                for stream, cursor in newest_cursors(cursors).items():
-                    seq = at[str(cursor)]
+                group = file.read_row_group(number, columns=["seq", "cursor", "raw"]).combine_chunks()
+                group = group.filter(pc.is_valid(group["cursor"])).sort_by("seq").combine_chunks()
+                rows = group.to_batches()[0] if group.num_rows else pa.RecordBatch.from_pylist([], schema=group.schema)
+                at = dict(zip(rows["cursor"].to_pylist(), rows["seq"].to_pylist(), strict=True))
+                for stream, cursor in newest_cursors(rows).items():
+                    seq = at[str(cursor._replace(position=None))]
                     if stream not in newest or newest[stream][0] < seq:
                         newest[stream] = (seq, cursor)
     return {stream: cursor for stream, (_, cursor) in newest.items()}

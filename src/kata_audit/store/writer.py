@@ -107,7 +107,7 @@ class Writer:
         if rows.num_rows:
             numbers = pa.array(range(first, first + rows.num_rows), pa.uint64())
             self._spool.append(rows.set_column(0, EVIDENCE_SCHEMA.field(0), numbers))
-            self._cursors.update(newest_cursors(rows["cursor"]))
+            self._cursors.update(newest_cursors(rows, self._cursors))
         return SeqRange(first, self._spool.end)
 
     def unsealed(self, *, max_rows: int = 65_536, max_bytes: int = 64 << 20) -> tuple[Cut, EvidenceRows] | None:
@@ -153,7 +153,7 @@ class Writer:
         pending = self._pending
         if pending is None or pending.cut != cut:
             raise RuntimeError("seal takes the cut that unsealed returned last")
-        newest = newest_cursors(pending.evidence["cursor"])
+        newest = newest_cursors(pending.evidence, self._saved.cursors)
         saved = Saved(dict(states), {**self._saved.cursors, **newest})
         written: list[Path] = []
         try:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -36,11 +37,29 @@ def test_what_is_broken_is_as_if_it_were_lost(tmp_path: Path, change: dict[str, 
     assert load(layout, 17) is None
 
 
+def rows(cursors: list[str], raws: list[bytes] | None = None) -> Any:
+    """Columns as a writer has them."""
+    columns = [pa.array(cursors, pa.string()), pa.array(raws or [b""] * len(cursors), pa.large_binary())]
+    return pa.RecordBatch.from_arrays(columns, ["cursor", "raw"])
+
+
 def test_the_last_cursor_of_each_stream_is_the_newest() -> None:
     texts = ["a@0+5", "b@7+1", "a@5+5~0", "heartbeat", "a@10+2~0", "b@8+1"]
 
-    assert newest_cursors(pa.array(texts)) == {"a": Cursor("a", 10, 2, 0), "b": Cursor("b", 8, 1)}
-    assert newest_cursors(pa.array([], pa.string())) == {}
+    assert newest_cursors(rows(texts)) == {"a": Cursor("a", 10, 2, 0), "b": Cursor("b", 8, 1)}
+    assert newest_cursors(rows([])) == {}
+
+
+def test_the_newest_cursor_of_the_journal_has_the_journals_name_for_it() -> None:
+    """A piece has the name of its entry, wherever that began; a second stream of bytes has none."""
+    entry, last = b"__CURSOR=s=1;i=2\nA=1\n\n", b"__CURSOR=s=1;i=3\nMESS"
+    found = newest_cursors(rows(["a@0+1", "journald?@0+20", "journald?@20+20~20"], [b"x", entry, last]))
+    after = newest_cursors(rows(["journald?@40+5~20"], [b"AGE=x"]), found)
+
+    assert found == {"a": Cursor("a", 0, 1), "journald?": Cursor("journald?", 20, 20, 20, "s=1;i=3")}
+    assert after == {"journald?": Cursor("journald?", 40, 5, 20, "s=1;i=3")}
+    assert newest_cursors(rows(["journald?@0+20"], [entry]))["journald?"].position == "s=1;i=2"
+    assert newest_cursors(rows(["journald?@40+5~30"], [b"AGE=x"]), found)["journald?"].position is None
 
 
 def test_a_flip_in_a_state_file_is_seen(tmp_path: Path) -> None:
@@ -53,8 +72,14 @@ def test_a_flip_in_a_state_file_is_seen(tmp_path: Path) -> None:
         assert load(layout, 17) is None
 
 
-@given(st.text(st.characters(exclude_characters="@")), st.integers(0), st.integers(0), st.none() | st.integers(0))
-def test_cursors_round_trip(stream: str, offset: int, length: int, line: int | None) -> None:
-    cursor = Cursor(stream, offset, length, line)
+@given(
+    st.text(st.characters(exclude_characters="@")),
+    st.integers(0),
+    st.integers(0),
+    st.none() | st.integers(0),
+    st.none() | st.just("s=1;i=2;b=3"),
+)
+def test_cursors_round_trip(stream: str, offset: int, length: int, line: int | None, position: str | None) -> None:
+    cursor = Cursor(stream, offset, length, line, position)
 
     assert parse_cursor(str(cursor)) == cursor

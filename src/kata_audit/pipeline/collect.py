@@ -1,0 +1,269 @@
+"""Collect: follow every source for as long as the process lives, and lose nothing that the sources still have.
+
+One thread, one loop: what has come of all sources becomes one group commit. A source that fails is opened again later,
+behind its last durable record; the others go on. A full disk stops the reading, so that journal and files keep what they
+have, until there is room again. Nothing is acknowledged, counted or forgotten before it is durable (law L4).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import pyarrow.compute as pc
+
+from kata_audit.clock import Clock
+from kata_audit.errors import ReceiverError, StoreError, StoreStoppedError
+from kata_audit.parse.mask import Open, mask_onward
+from kata_audit.parse.split import Held, finish, split
+from kata_audit.pipeline.ingest import Sealer, behind_only
+from kata_audit.pipeline.own import OwnRecords, together
+from kata_audit.receivers.base import Follower, Watch
+from kata_audit.receivers.file import CHUNK_BYTES
+from kata_audit.schema.record import EvidenceRows
+from kata_audit.schema.source import Chunk
+from kata_audit.store.writer import Writer
+
+_SECOND = 1_000_000_000
+_DISCOVER_NS = _SECOND
+"""How often new files are looked for, and broken sources opened again at first."""
+_LONGEST_WAIT_NS = 60 * _SECOND
+_HOLD_NS = _SECOND
+"""How long rows wait for the end of what may be one secret in several lines, where nothing more comes."""
+
+
+class Counts(NamedTuple):
+    """What a collector has done since it began.
+
+    `records` and `raw_bytes` are durable; `lost` is how many records the sources say they have removed unread; `failures`
+    is how often a source broke off; `retries` how often the disk had no room.
+    """
+
+    records: int = 0
+    raw_bytes: int = 0
+    lost: int = 0
+    failures: int = 0
+    retries: int = 0
+
+
+class _Retry(NamedTuple):
+    """When a source that failed is opened again, and how long that was waited for."""
+
+    at_ns: int
+    wait_ns: int
+
+
+class _Tail:
+    """One followed stream, and what is held of it between two polls."""
+
+    def __init__(self, follower: Follower, clock: Clock, key: bytes) -> None:
+        self.follower = follower
+        self._clock, self._key = clock, key
+        self._held: Held | None = None
+        self._waiting = Open()
+        self._last: Chunk | None = None
+        self._last_ns = 0
+        self._resumes = True
+
+    def take(self, size: int) -> Iterator[EvidenceRows]:
+        """Give the rows that are ready, masked; none where nothing has come.
+
+        Raises:
+            ReceiverError: The source failed; what it held is read again when it is opened again.
+        """
+        chunk = self.follower.poll(size)
+        if chunk is not None:
+            self._held, rows = split(self._held or Held(offset=chunk.offset), chunk)
+            self._last, self._last_ns = chunk, self._clock.now_ns()
+            self._waiting, ready = mask_onward(self._waiting, rows, self._key, in_line=self._held.group is not None)
+            yield self._new(ready)
+        elif self._last is not None and self.follower.ended:
+            rest = finish(self._held or Held(), self._last)
+            yield self._new(mask_onward(self._waiting, rest, self._key, in_line=False, ended=True)[1])
+            self._waiting = Open()
+        elif self._last is not None and self._is_held_long():
+            nothing = finish(Held(), self._last)
+            ready = mask_onward(self._waiting, nothing, self._key, in_line=False, ended=True)[1]
+            self._waiting = Open()
+            yield self._new(ready)
+
+    def _is_held_long(self) -> bool:
+        waits = self._waiting.rows is not None and self._waiting.rows.num_rows > 0
+        in_line = self._held is not None and self._held.group is not None
+        return waits and not in_line and self._clock.now_ns() - self._last_ns >= _HOLD_NS
+
+    def _new(self, rows: EvidenceRows) -> EvidenceRows:
+        """Leave out what was durable before the source was opened: only its first rows can be."""
+        if not self._resumes or not rows.num_rows:
+            return rows
+        new = behind_only(rows, self.follower.behind)
+        self._resumes = not new.num_rows
+        return new
+
+
+class Collector:
+    """Follows sources into a store.
+
+    Args:
+        watches: What finds the sources.
+        writer: The store's one writer.
+        sealer: Seals what is due.
+        own: Says what became of sources.
+        clock: For waiting and holding.
+        key: Key of the fingerprints in masks.
+    """
+
+    def __init__(
+        self, watches: Sequence[Watch], writer: Writer, sealer: Sealer, own: OwnRecords, *, clock: Clock, key: bytes
+    ) -> None:
+        self._watches, self._writer, self._sealer, self._own = watches, writer, sealer, own
+        self._clock, self._key = clock, key
+        self._tails: list[_Tail] = []
+        self._discover_ns = 0
+        self._broken: dict[str, _Retry] = {}
+        self._kept: list[EvidenceRows] = []
+        self.counts = Counts()
+
+    @property
+    def following(self) -> int:
+        """How many sources are open."""
+        return len(self._tails)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether rows wait for room on the disk."""
+        return bool(self._kept)
+
+    def numbers(self) -> dict[str, tuple[str, str, float]]:
+        """Give what Prometheus is told: by name the kind, what it is, and the value."""
+        counts, writer = self.counts, self._writer
+        return {
+            "kata_audit_collected_records_total": ("counter", "Records made durable.", counts.records),
+            "kata_audit_collected_bytes_total": ("counter", "Bytes of records made durable, masked.", counts.raw_bytes),
+            "kata_audit_lost_records_total": ("counter", "Records that sources removed unread.", counts.lost),
+            "kata_audit_source_failures_total": ("counter", "How often a source broke off.", counts.failures),
+            "kata_audit_disk_full_retries_total": ("counter", "How often the disk had no room.", counts.retries),
+            "kata_audit_sources": ("gauge", "Sources that are followed now.", self.following),
+            "kata_audit_unsealed_records": ("gauge", "Durable records not sealed yet.", writer.next_seq - writer.sealed_to),
+            "kata_audit_time_seconds": ("gauge", "When these numbers were written.", self._clock.now_ns() / _SECOND),
+        }
+
+    def step(self) -> int:
+        """Take what has come of all sources, make it durable, seal what is due.
+
+        Returns:
+            How many records became durable.
+
+        Raises:
+            StoreStoppedError: The disk failed; start again.
+        """
+        if not self._kept:
+            self._look_around()
+            for tail in list(self._tails):
+                self._kept.extend(rows for rows in self._read(tail) if rows.num_rows)
+                if sum(rows.nbytes for rows in self._kept) >= CHUNK_BYTES:
+                    break
+            if self._own.waiting:
+                self._kept.append(self._own.rows())
+        if not self._kept:
+            self._with_room(self._sealer.seal_due)
+            return 0
+        return self._commit()
+
+    def finish(self) -> None:
+        """Make durable and seal what has come; close all sources."""
+        while self.step():
+            pass
+        self._own.say("collect.stopped", "INFO", "The collector was told to stop.")
+        self.step()
+        self._with_room(self._sealer.seal_all)
+        for tail in self._tails:
+            tail.follower.close()
+
+    def _commit(self) -> int:
+        rows = together(self._kept)
+        if not self._with_room(lambda: self._writer.append(rows)):
+            return 0
+        self._kept = []
+        size = int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
+        self.counts = self.counts._replace(
+            records=self.counts.records + rows.num_rows, raw_bytes=self.counts.raw_bytes + size
+        )
+        self._with_room(lambda: self._sealer.appended(rows))
+        return int(rows.num_rows)
+
+    def _with_room(self, act: Callable[[], object]) -> bool:
+        """Do something that needs room on the disk; say whether there was any. What did not fit is done again later."""
+        try:
+            act()
+        except StoreStoppedError:
+            raise
+        except StoreError:
+            self.counts = self.counts._replace(retries=self.counts.retries + 1)
+            return False
+        return True
+
+    def _read(self, tail: _Tail) -> list[EvidenceRows]:
+        """Read one source; one that fails is closed and opened again later."""
+        name = tail.follower.name
+        try:
+            found = list(tail.take(CHUNK_BYTES))
+        except ReceiverError as error:
+            self._drop(tail)
+            self._fail(name, error)
+            return []
+        if found:
+            self._broken.pop(name, None)
+        for lost in tail.follower.losses():
+            self._tell_loss(name, lost)
+        if tail.follower.ended:
+            self._drop(tail)
+            self._discover_ns = 0
+        return found
+
+    def _drop(self, tail: _Tail) -> None:
+        self._tails.remove(tail)
+        tail.follower.close()
+
+    def _look_around(self) -> None:
+        """Look for what is not followed yet, now and then, and less and less often where that fails."""
+        now = self._clock.now_ns()
+        if now < self._discover_ns:
+            return
+        self._discover_ns = now + _DISCOVER_NS
+        known = self._writer.last_cursors()
+        taken = {name for name, retry in self._broken.items() if now < retry.at_ns}
+        taken.update(tail.follower.name for tail in self._tails)
+        for watch in self._watches:
+            try:
+                for follower in watch.discover(known, taken):
+                    self._tails.append(_Tail(follower, self._clock, self._key))
+            except ReceiverError as error:
+                self._fail(error.where or "", error)
+
+    def _fail(self, name: str, error: ReceiverError) -> None:
+        """Count and tell a failure, and wait twice as long as the last time before the source is opened again."""
+        wait = min(2 * self._broken[name].wait_ns if name in self._broken else _DISCOVER_NS, _LONGEST_WAIT_NS)
+        self._broken[name] = _Retry(self._clock.now_ns() + wait, wait)
+        self.counts = self.counts._replace(failures=self.counts.failures + 1)
+        self._own.say("collect.source_failed", "WARN", error.message, source=name)
+
+    def _tell_loss(self, name: str, lost: str) -> None:
+        counted = {"log.records.lost": lost} if lost.isdecimal() else {}
+        self.counts = self.counts._replace(lost=self.counts.lost + int(lost if counted else 0))
+        message = "Records were removed at their source before they were read."
+        self._own.say("collect.lost", "ERROR", message, source=name, action="lose-records", object=name, **counted)
+
+
+def run(collector: Collector, *, stopped: Callable[[], bool], rest: Callable[[], None], told: Callable[[], None]) -> None:
+    """Collect until told to stop.
+
+    Args:
+        collector: What to run.
+        stopped: Whether it shall stop.
+        rest: Called where nothing has come: waits a little.
+        told: Called after each step, for whoever watches over the collector.
+    """
+    while not stopped():
+        if not collector.step():
+            rest()
+        told()
+    collector.finish()

@@ -1,0 +1,221 @@
+"""The collector over real stores and files: what comes is durable, what fails is tried again, and all of it is told."""
+
+import errno
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from tests.evidence import derive
+from tests.fault.disks import FaultDisk
+
+from kata_audit.clock import ManualClock
+from kata_audit.errors import ReceiverError, StoreStoppedError
+from kata_audit.pipeline.collect import Collector, run
+from kata_audit.pipeline.ingest import CutPolicy, Sealer
+from kata_audit.pipeline.own import OwnRecords
+from kata_audit.receivers.base import Watch
+from kata_audit.receivers.file import Place
+from kata_audit.receivers.follow import FileWatch, FollowedFile
+from kata_audit.schema.cursor import Cursor
+from kata_audit.schema.source import Transport
+from kata_audit.store.durable import Disk, RealDisk
+from kata_audit.store.writer import Writer, open_writer
+
+KEY = bytes(range(32))
+PLACE = Place("lab/worker", "default", Transport.HOST_FILE)
+SECOND = 1_000_000_000
+
+
+def collecting(writer: Writer, watches: list[Watch], clock: ManualClock, *, max_records: int = 65_536) -> Collector:
+    """Make a collector as the command does."""
+    sealer = Sealer(writer, CutPolicy(max_records=max_records), derive, clock, after_seal=writer.compact)
+    own = OwnRecords("collect", node="lab/worker", tenant="default", clock=clock)
+    return Collector(watches, writer, sealer, own, clock=clock, key=KEY)
+
+
+def watch(path: Path, clock: ManualClock) -> FileWatch:
+    return FileWatch(str(path), PLACE, clock=clock, key=KEY)
+
+
+def sealed(root: Path) -> list[str]:
+    """Give the texts of all sealed records, in order of `seq`."""
+    tables = [pq.read_table(path, columns=["seq", "raw"]) for path in sorted((root / "segments").rglob("*.parquet"))]
+    rows = sorted((seq, raw.decode()) for one in tables for seq, raw in zip(*one.to_pydict().values(), strict=True))
+    assert [seq for seq, _ in rows] == list(range(len(rows)))
+    return [raw for _, raw in rows]
+
+
+def lines_of(texts: list[str]) -> list[str]:
+    """Leave out what the collector says itself."""
+    return [text for text in texts if not text.startswith('{"time"')]
+
+
+def append(path: Path, *lines: str) -> None:
+    with path.open("a") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
+def test_what_comes_is_durable_then_sealed_and_counted(tmp_path: Path) -> None:
+    """Of all sources in one commit; sealed when its time has come, also where nothing new comes."""
+    clock = ManualClock()
+    append(tmp_path / "a.log", "a 1", "password=hunter2hunter2")
+    append(tmp_path / "b.log", "b 1")
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [watch(tmp_path / "*.log", clock)], clock)
+
+        assert (collector.step(), collector.following, collector.step()) == (3, 2, 0)
+        assert (writer.next_seq, writer.sealed_to) == (3, 0)
+        clock.advance(6 * SECOND)
+        assert (collector.step(), writer.sealed_to) == (0, 3)
+        assert collector.counts._replace(raw_bytes=0) == (3, 0, 0, 0, 0)
+        assert {name: value for name, (_, _, value) in collector.numbers().items() if value} == {
+            "kata_audit_collected_records_total": 3,
+            "kata_audit_collected_bytes_total": collector.counts.raw_bytes,
+            "kata_audit_sources": 2,
+            "kata_audit_time_seconds": clock.now_ns() / SECOND,
+        }
+    texts = sealed(tmp_path / "store")
+    assert "hunter2" not in "".join(texts)
+    assert collector.counts.raw_bytes == sum(map(len, texts))
+
+
+def test_a_key_in_several_lines_waits_for_its_end_but_not_for_ever(tmp_path: Path) -> None:
+    """Its first lines are held back while it may go on; what nobody ends goes out after a second."""
+    clock, path = ManualClock(), tmp_path / "a.log"
+    append(path, "one", "-----BEGIN PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC")
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [watch(path, clock)], clock)
+        assert (collector.step(), collector.step()) == (1, 0)
+        append(path, "BKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj", "-----END PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----")
+        assert (collector.step(), collector.step()) == (4, 0)
+        clock.advance(2 * SECOND)
+        assert (collector.step(), collector.step()) == (1, 0)
+        collector.finish()
+
+    assert not {"MIIEv", "BKcwg"} & {text[:5] for text in sealed(tmp_path / "store")}
+
+
+class Failing:
+    """A source that breaks off whenever it is polled."""
+
+    name, stream, behind, ended = "broken", "broken?1", 0, False
+
+    def __init__(self) -> None:
+        self.opened = self.closed = 0
+
+    def discover(self, known: Mapping[str, Cursor], following: Collection[str]) -> Iterator["Failing"]:  # noqa: ARG002
+        if self.name not in following:
+            self.opened += 1
+            yield self
+
+    def poll(self, size: int) -> None:  # noqa: ARG002
+        raise ReceiverError("It broke.", where=self.name)
+
+    def losses(self) -> Iterator[str]:
+        yield from ()
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_source_that_fails_is_told_and_opened_again_less_and_less_often(tmp_path: Path) -> None:
+    """The others go on."""
+    clock, broken = ManualClock(), Failing()
+    append(tmp_path / "a.log", "one")
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [broken, watch(tmp_path / "a.log", clock)], clock)
+        for _ in range(300):
+            collector.step()
+            clock.advance(SECOND)
+        assert 8 <= broken.opened == broken.closed <= 12
+        assert collector.counts.failures == broken.opened
+        collector.finish()
+
+    told = [json.loads(text) for text in sealed(tmp_path / "store") if text.startswith("{")]
+    assert [one["event"] for one in told] == [*["collect.source_failed"] * broken.opened, "collect.stopped"]
+    assert told[0]["attributes"] == {"source": "broken"}
+
+
+class Losing(FollowedFile):
+    """A file that says that its source removed records unread."""
+
+    def losses(self) -> Iterator[str]:
+        yield from ("12", "unknown")
+
+
+def test_a_loss_is_a_record_and_a_number(tmp_path: Path) -> None:
+    clock, path = ManualClock(), tmp_path / "a.log"
+    append(path, "one")
+
+    class Once:
+        def discover(self, known: Mapping[str, Cursor], following: Collection[str]) -> Iterator[Losing]:
+            if not following:
+                yield Losing(str(path), PLACE, clock=clock, key=KEY, known=known)
+
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [Once()], clock)
+        collector.step()
+
+        assert collector.counts.lost == 12
+        (cut, evidence) = writer.unsealed() or pytest.fail("nothing is there")
+        records = derive(evidence)
+    assert cut.end == 3
+    assert records["event_name"].to_pylist()[1:] == ["collect.lost"] * 2
+    assert records["action"].to_pylist()[1:] == ["lose-records"] * 2
+    assert [dict(one or {}).get("log.records.lost") for one in records["attributes"].to_pylist()[1:]] == ["12", None]
+
+
+def test_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    """What has come is sealed, and nothing is left open."""
+    clock, path = ManualClock(), tmp_path / "a.log"
+    steps: list[int] = []
+    append(path, "one")
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [watch(path, clock)], clock)
+        run(
+            collector,
+            stopped=lambda: len(steps) == 3,
+            rest=lambda: append(path, f"line {len(steps)}"),
+            told=lambda: steps.append(1),
+        )
+        assert writer.sealed_to == writer.next_seq
+
+    assert lines_of(sealed(tmp_path / "store")) == ["one\n", "line 1\n"]
+
+
+def _life(root: Path, path: Path, disk: Disk, clock: ManualClock) -> None:
+    """Collect what a file says until all of it is sealed; where the disk stops the writer, the process would end."""
+    with open_writer(root, clock=clock, disk=disk) as writer:
+        collector = collecting(writer, [watch(path, clock)], clock, max_records=4)
+        for number in range(4):
+            append(path, f"{path.name} {path.stat().st_size} {number}")
+            for _ in range(3):
+                collector.step()
+                clock.advance(SECOND)
+        for _ in range(3):
+            collector.step()
+        collector.finish()
+
+
+def test_a_disk_without_room_costs_nothing_but_time(tmp_path: Path) -> None:
+    """Every act of the store is refused once for want of room: each line of the file is sealed once, in order."""
+    side = tmp_path / "side"
+    side.mkdir()
+    clock, disk = ManualClock(), FaultDisk(side)
+    path = tmp_path / "count.log"
+    append(path, "first")
+    _life(tmp_path / "count", path, disk, clock)
+    opening = FaultDisk(side)
+    with open_writer(tmp_path / "empty", clock=clock, disk=opening):
+        pass
+
+    for number in range(len(opening.acts) + 1, len(disk.acts) + 1):
+        root, path, clock = tmp_path / f"store-{number}", tmp_path / f"{number}.log", ManualClock()
+        append(path, "first")
+        with suppress(StoreStoppedError):
+            _life(root, path, FaultDisk(side, fail_at=number, error=errno.ENOSPC), clock)
+        _life(root, path, RealDisk(), clock)
+        assert lines_of(sealed(root)) == path.read_text().splitlines(keepends=True), disk.acts[number - 1]
