@@ -61,3 +61,12 @@ def test_memory_is_flat_over_ten_million_records(tmp_path: Path) -> None:
     growth = GROWTH.search(done.stdout)
     assert growth is not None
     assert float(growth[1]) < 10
+
+
+def test_the_load_on_a_collector_is_measured() -> None:
+    """Every record that was written is durable."""
+    command = [sys.executable, HERE / "collecting.py", "--rate", "500", "--secs", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"(\d[\d,]*) records sent, \1 durable", done.stdout)
