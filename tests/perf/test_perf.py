@@ -65,7 +65,7 @@ def test_memory_is_flat_over_ten_million_records(tmp_path: Path) -> None:
 
 def test_the_load_on_a_collector_is_measured() -> None:
     """Every record that was written is durable."""
-    command = [sys.executable, HERE / "collecting.py", "--rate", "500", "--secs", "2"]
+    command = [sys.executable, str(HERE / "collecting.py"), "--rate", "500", "--secs", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr

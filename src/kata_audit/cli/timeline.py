@@ -90,8 +90,13 @@ def command(
             wanted = columns or tuple(RECORD_SCHEMA.names)
             write_rows(reader.scan(scope, all_of(where, _at_least(least)), wanted), form, wanted)
             return
-    look = Look(terminal_width() if width is None else width, is_coloured(sys.stdout))
-    _draw(store, _Asked(name, scope, where, least, int(silence * _NS)), look, follow=follow)
+        look = Look(terminal_width() if width is None else width, is_coloured(sys.stdout))
+        asked = _Asked(name, scope, where, least, int(silence * _NS))
+        sealed, summary = reader.status().sealed_to, _draw(reader, asked, look)
+    if follow:
+        with suppress(KeyboardInterrupt):
+            for new in _followed(store, asked, summary, sealed):
+                write_lines(story(new, look, headed=False))
 
 
 def _records_of(reader: "Reader", scope: "Scope", name: str) -> "Predicate":
@@ -137,23 +142,18 @@ class _Asked(NamedTuple):
         return moment.severity is None or moment.severity >= self.least or moment.lost is not None
 
 
-def _draw(store: Path, asked: _Asked, look: Look, *, follow: bool) -> None:
-    """Draw head and story, then what is sealed later."""
+def _draw(reader: "Reader", asked: _Asked, look: Look) -> "Summary":
+    """Draw head and story; give what is known of its clocks."""
     from kata_audit.pipeline.moments import COLUMNS
     from kata_audit.pipeline.timeline import Summary
-    from kata_audit.wiring import reading
 
-    with reading(store) as reader:
-        sealed, summary = reader.status().sealed_to, Summary()
-        for rows in reader.scan(asked.scope, asked.where, COLUMNS):
-            summary.add(rows)
-        _read_uptimes(reader, asked, summary)
-        write_lines(head(asked.name, summary, look))
-        write_lines(story(_told(reader, asked, summary), look))
-    if follow:
-        with suppress(KeyboardInterrupt):
-            for new in _followed(store, asked, summary, sealed):
-                write_lines(story(new, look, headed=False))
+    summary = Summary()
+    for rows in reader.scan(asked.scope, asked.where, COLUMNS):
+        summary.add(rows)
+    _read_uptimes(reader, asked, summary)
+    write_lines(head(asked.name, summary, look))
+    write_lines(story(_told(reader, asked, summary), look))
+    return summary
 
 
 def _read_uptimes(reader: "Reader", asked: _Asked, summary: "Summary") -> None:

@@ -59,7 +59,7 @@ API_RECORDS: Final = And(
     )
 )
 """Records of the API server's audit log, as far as the host wrote them."""
-_REQUESTS: Final = And((_JOINED, Present("k8s_pod"), API_RECORDS))
+_REQUESTS: Final = And((_JOINED, API_RECORDS))
 
 Pod = tuple[str, str]
 Read = Callable[[Predicate, Sequence[str]], Iterator[RecordRows]]
@@ -144,8 +144,8 @@ class Actors:
             missing = sorted(pods)
         for start in range(0, len(missing), _PODS_AT_ONCE):
             chunk = missing[start : start + _PODS_AT_ONCE]
-            spaces, names = (frozenset(part) for part in zip(*chunk, strict=True))
-            where = all_of(_REQUESTS, OneOf("k8s_namespace", spaces), OneOf("k8s_pod", names))
+            # By pod alone: a namespace may have had a hundred thousand of them, and requests are told apart by both below.
+            where = all_of(_REQUESTS, OneOf("k8s_pod", frozenset(name for _, name in chunk)))
             found = self._join.read_requests(self._read(where, self._join.request_columns))
             self._requests |= {pod: found.get(pod, ()) for pod in chunk}
         return self._requests

@@ -88,6 +88,7 @@ class Reader:
         self._index = index
         self._engine = engine
         self._join = join
+        self._joining: dict[Scope, Actors] = {}
 
     def scan(
         self,
@@ -136,16 +137,19 @@ class Reader:
             yield (rows if actors is None else actors.fill(rows)).select(columns)
 
     def _actors(self, scope: Scope) -> Actors | None:
-        """Make what joins actors, of no more than the asker may see."""
+        """Give what joins actors, of no more than the asker may see; it knows the requests that it has read before."""
         if self._join is None:
             return None
+        if scope in self._joining:
+            return self._joining[scope]
 
         def read(where: Predicate, columns: Sequence[str]) -> Iterator[RecordRows]:
             needed = list(dict.fromkeys([*columns, *CLUES]))
             stored = rewrite(_scoped(scope, where), self._index)
             return self._scan(_Question(stored, needed, Order("seq")), list(columns), None)
 
-        return Actors(self._join, read)
+        self._joining[scope] = Actors(self._join, read)
+        return self._joining[scope]
 
     def _ordered(self, question: "_Question", limit: int | None) -> Iterator[RecordRows]:
         """Go through the windows of a key, then through what has no key."""
@@ -249,20 +253,17 @@ class Reader:
             raise StoreError("A segment that the log names is missing or cannot be read.", hint=hint) from error
         self._snapshot = self._take_snapshot()
 
-    def requests_between(self, scope: Scope) -> tuple[int, int] | None:
-        """Give the times of the first and the last record of the API server's audit log that the asker may see.
+    def has_requests(self, scope: Scope, first_ns: int, last_ns: int) -> bool:
+        """Say whether the asker may see a record of the API server's audit log of some time.
 
-        Returns:
-            Nanoseconds since the Unix epoch; None where there is none.
+        Args:
+            scope: What the asker may see.
+            first_ns: When it begins, nanoseconds since the Unix epoch.
+            last_ns: When it ends; it is part of it.
         """
-        ends = []
-        for newest_first in (False, True):
-            order = Order(newest_first=newest_first)
-            found = next(self.scan(scope, API_RECORDS, ["timestamp"], order=order, limit=1), None)
-            if found is None:
-                return None
-            ends.append(found.column(0).cast("int64")[0].as_py())
-        return None if None in ends else (ends[0], ends[1])
+        near = all_of(API_RECORDS, Compare("timestamp", Op.GE, first_ns), Compare("timestamp", Op.LE, last_ns))
+        question = _Question(rewrite(_scoped(scope, near), self._index), ["seq"], Order("seq"))
+        return any(True for _ in self._scan(question, question.columns, 1))
 
     def resolve(self, scope: Scope, name: str) -> Resolution:
         """Find the sandboxes that a name means.
