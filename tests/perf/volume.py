@@ -137,6 +137,8 @@ def ask(store: Path, sandbox: Sandbox, records: int, rounds: int) -> None:
             print(f"{name:32} {milliseconds:10.1f} ms  {size:8,} found  ({records:,} by the truth)")
     for name, arguments in (
         ("command: timeline SANDBOX", ("timeline", str(sandbox.sandbox_id), "--debug-lines")),
+        ("command: timeline POD", ("timeline", f"{sandbox.k8s_namespace}/{sandbox.k8s_pod}")),
+        ("command: why POD", ("why", f"{sandbox.k8s_namespace}/{sandbox.k8s_pod}")),
         ("command: search pod", ("search", by_pod, "--limit", "0", "-o", "jsonl")),
     ):
         milliseconds, size = timed(lambda arguments=arguments: _lines(store, *arguments), rounds)  # type: ignore[misc]

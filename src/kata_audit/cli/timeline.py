@@ -117,8 +117,8 @@ def _records_of(reader: "Reader", scope: "Scope", name: str) -> "Predicate":
         namespace = next((rows.column(0)[0].as_py() for rows in named), "")
     if not namespace:
         return inside
-    parts = {"component": str(Component.KUBE_APISERVER), "k8s_namespace": namespace, "k8s_pod": pod}
-    return any_of(inside, all_of(*(Compare(field, Op.EQ, value) for field, value in parts.items())))
+    api = Compare("component", Op.EQ, str(Component.KUBE_APISERVER))
+    return any_of(inside, all_of(api, reader.of_pod(scope, namespace, pod)))
 
 
 def _at_least(least: int) -> "Predicate":

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, NamedTuple
+
+import pyarrow.compute as pc
 
 from kata_audit.errors import UsageError
 from kata_audit.pipeline.why import COLUMNS, HOST_CLOCK, Case, Verdict
@@ -11,19 +14,17 @@ from kata_audit.pipeline.why_causes import Causes
 from kata_audit.predicate.tree import (
     NOTHING,
     Compare,
-    Everything,
     Match,
     Not,
     OneOf,
     Op,
     Predicate,
-    Present,
     Syntax,
     Text,
     all_of,
     any_of,
 )
-from kata_audit.schema.record import Component
+from kata_audit.schema.record import Component, RecordRows
 from kata_audit.schema.source import Origin
 from kata_audit.store.reader import Order, Reader, Scope
 
@@ -34,7 +35,6 @@ _AROUND_NS: Final = 30_000_000_000
 """How long before and after its own records a sandbox's pod may be spoken of: the kubelet tries again every 10 to 30 s."""
 _HEX_ID: Final = re.compile(r"[0-9a-f]{12,64}")
 _SHORT: Final = 12
-_NO_SANDBOX: Final = Not(Present("sandbox_id"))
 _OTHER_ATTEMPT: Final = any_of(
     Match("body", r"^RunPodSandbox for .* failed, error$", Syntax.REGEX),
     OneOf("component", frozenset({str(Component.KUBE_APISERVER)})),
@@ -112,18 +112,18 @@ def _answer(reader: Reader, scope: Scope, causes: Causes, asked: _Asked) -> Answ
     sandbox, when, window = asked
     around = all_of(when, window.predicate())
     named = _names(reader, scope, all_of(_of(sandbox), when))
-    of_pod = all_of(_NO_SANDBOX, around, _of_pod(named), Not(_OTHER_ATTEMPT))
-    where = any_of(all_of(_of(sandbox), when), of_pod, _in_own_files(sandbox))
+    of_pod = all_of(around, _of_pod(reader, scope, named), Not(_OTHER_ATTEMPT))
+    where = any_of(all_of(_of(sandbox), when), of_pod, _in_own_files(reader, sandbox))
     case = Case(causes, sandbox)
     for rows in reader.scan(scope, where, COLUMNS):
-        case.add(rows)
+        case.add(_of_no_other(rows, sandbox))
     return _with_blind(reader, scope, case.verdict(), around)
 
 
 def _answer_pod(reader: Reader, scope: Scope, causes: Causes, name: str, when: Predicate) -> Answer | None:
     """Judge a pod by the records that name it, where no fact names a sandbox of it; None where nothing names it."""
     namespace, _, pod = name.rpartition("/")
-    where = all_of(when, _of_pod({"k8s_pod": pod, "k8s_namespace": namespace}))
+    where = all_of(when, _of_pod(reader, scope, {"k8s_pod": pod, "k8s_namespace": namespace}))
     case = Case(causes, None)
     for rows in reader.scan(scope, where, COLUMNS):
         case.add(rows)
@@ -140,25 +140,31 @@ def _of(sandbox: str) -> Predicate:
     return OneOf("sandbox_id", frozenset({sandbox}))
 
 
-def _of_pod(named: Mapping[str, str]) -> Predicate:
+def _of_no_other(rows: RecordRows, sandbox: str) -> RecordRows:
+    """Leave out records of other sandboxes. Asked of the store, that would be a condition on every sandbox there is."""
+    whose = rows.column("sandbox_id")
+    return rows.filter(pc.or_kleene(pc.is_null(whose), pc.equal(whose, sandbox)))
+
+
+def _of_pod(reader: Reader, scope: Scope, named: Mapping[str, str]) -> Predicate:
     """Records that name the pod in their identity, and the kubelet's, whose texts do."""
     pod, namespace, uid = (named.get(column) for column in ("k8s_pod", "k8s_namespace", "k8s_pod_uid"))
     if not pod:
         return NOTHING
     texts = [Text(uid)] if uid else []
     texts += [Text(f'"{namespace}/{pod}"')] if namespace else []
-    stated = [OneOf("k8s_pod", frozenset({pod})), *([OneOf("k8s_namespace", frozenset({namespace}))] if namespace else [])]
+    stated = reader.of_pod(scope, namespace, pod) if namespace else OneOf("k8s_pod", frozenset({pod}))
     own = [OneOf("k8s_pod_uid", frozenset({uid}))] if uid else []
     spoken = all_of(OneOf("component", frozenset({str(Component.KUBELET)})), any_of(*texts)) if texts else NOTHING
-    return any_of(all_of(*stated, *own), spoken)
+    return any_of(all_of(stated, *own), spoken)
 
 
-def _in_own_files(sandbox: str) -> Predicate:
+def _in_own_files(reader: Reader, sandbox: str) -> Predicate:
     """A guest's lines from a console or log file whose path names the sandbox: they name none themselves."""
-    if not _HEX_ID.fullmatch(sandbox):
+    if not _HEX_ID.fullmatch(sandbox) or not any(sandbox[:_SHORT] in one.source for one in reader.sources()):
         return NOTHING
     guest = Compare("origin", Op.EQ, str(Origin.GUEST))
-    return all_of(guest, _NO_SANDBOX, Match("cursor", f"*{sandbox[:_SHORT]}*", Syntax.WILDCARD))
+    return all_of(guest, Match("cursor", f"*{sandbox[:_SHORT]}*", Syntax.WILDCARD))
 
 
 def _window(reader: Reader, scope: Scope, where: Predicate) -> _Window | None:
@@ -184,21 +190,23 @@ def _ends(reader: Reader, scope: Scope, where: Predicate) -> _Window | None:
 def _names(reader: Reader, scope: Scope, where: Predicate) -> dict[str, str]:
     """Name the pod of a sandbox, as facts have it."""
     columns = ("k8s_pod", "k8s_namespace", "k8s_pod_uid")
-    row = next(_values(reader, scope, all_of(where, Present("k8s_pod")), columns, limit=1), {})
-    return {column: value for column, value in row.items() if value}
+    for row in _values(reader, scope, where, columns):
+        if row["k8s_pod"]:
+            return {column: value for column, value in row.items() if value}
+    return {}
 
 
 def _with_blind(reader: Reader, scope: Scope, verdict: Verdict, when: Predicate) -> Answer:
     """Look for what else is in the sources in this time."""
-    columns = ("seq", "component", "body")
+    columns = ("seq", "component", "body", "sandbox_id")
     around = frozenset(
         layer
         for layer, probe in AROUND.items()
         if next(_values(reader, scope, all_of(when, probe), ("seq",), limit=1), None)
     )
-    whose = any_of(_of(verdict.sandbox_id), _NO_SANDBOX) if verdict.sandbox_id else Everything()
-    found = _values(reader, scope, all_of(when, whose, LOST), columns, limit=_LOSSES)
-    losses = [Loss(row["seq"], row["component"] or "other", row["body"] or "") for row in found]
+    found = _values(reader, scope, all_of(when, LOST), columns)
+    whose = (row for row in found if verdict.sandbox_id is None or row["sandbox_id"] in (None, verdict.sandbox_id))
+    losses = [Loss(row["seq"], row["component"] or "other", row["body"] or "") for row in islice(whose, _LOSSES)]
     return Answer(verdict, blind(verdict, around, losses))
 
 
@@ -208,7 +216,7 @@ def _values(
     where: Predicate,
     columns: tuple[str, ...],
     *,
-    limit: int,
+    limit: int | None = None,
     newest_first: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Give rows as Python values, times as nanoseconds."""

@@ -265,6 +265,20 @@ class Reader:
         question = _Question(rewrite(_scoped(scope, near), self._index), ["seq"], Order("seq"))
         return any(True for _ in self._scan(question, question.columns, 1))
 
+    def of_pod(self, scope: Scope, namespace: str, pod: str) -> Predicate:
+        """Ask for the records of a pod by as little as tells it apart: its name, and its namespace where others share it.
+
+        A condition on a namespace is one on every sandbox that was ever in it, and a hundred thousand may have been.
+
+        Args:
+            scope: What the asker may see.
+            namespace: The pod's namespace.
+            pod: Its name.
+        """
+        named = OneOf("k8s_pod", frozenset({pod}))
+        spaces = {space for rows in self.scan(scope, named, ["k8s_namespace"]) for space in rows.column(0).to_pylist()}
+        return named if spaces <= {namespace} else all_of(named, OneOf("k8s_namespace", frozenset({namespace})))
+
     def resolve(self, scope: Scope, name: str) -> Resolution:
         """Find the sandboxes that a name means.
 
