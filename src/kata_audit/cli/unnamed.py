@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from kata_audit.store.reader import Reader, Scope
 
 
-_ASKED_BEFORE_NS = 3_600_000_000_000
-"""An hour: an audit log with a request so near to the events was taken in for their time."""
+_ASKED_BEFORE_NS = 600_000_000_000
+"""Ten minutes: an audit log with a request so near to the events was taken in for their time."""
 
 
 class Unnamed:

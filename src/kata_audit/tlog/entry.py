@@ -13,24 +13,27 @@ _MAX_DEPTH = 16
 _MAX_INTEGER = (1 << 64) - 1
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(entry: dict[str, Any]) -> None:
     """Refuse values that have no canonical spelling."""
-    if depth > _MAX_DEPTH:
-        raise VerificationError(f"a log entry is nested deeper than {_MAX_DEPTH}")
-    if isinstance(value, (bool, str)):
-        return
-    if isinstance(value, int):
-        if abs(value) > _MAX_INTEGER:
-            raise VerificationError("a log entry holds a number beyond 64 bits")
-        return
-    if isinstance(value, list):
-        for item in value:
-            _check(item, depth + 1)
-        return
-    if not isinstance(value, dict) or not all(isinstance(key, str) and key.isascii() for key in value):
-        raise VerificationError("a log entry holds a value that is neither text, number, list nor object")
-    for item in value.values():
-        _check(item, depth + 1)
+    level: list[Any] = [entry]
+    for _ in range(_MAX_DEPTH + 1):
+        inside: list[Any] = []
+        for value in level:
+            if isinstance(value, (str, bool)):
+                continue
+            if isinstance(value, int):
+                if abs(value) > _MAX_INTEGER:
+                    raise VerificationError("a log entry holds a number beyond 64 bits")
+            elif isinstance(value, list):
+                inside += value
+            elif isinstance(value, dict) and all(isinstance(key, str) and key.isascii() for key in value):
+                inside += value.values()
+            else:
+                raise VerificationError("a log entry holds a value that is neither text, number, list nor object")
+        if not inside:
+            return
+        level = inside
+    raise VerificationError(f"a log entry is nested deeper than {_MAX_DEPTH}")
 
 
 def encode_entry(entry: dict[str, Any]) -> bytes:
@@ -43,7 +46,7 @@ def encode_entry(entry: dict[str, Any]) -> bytes:
         >>> encode_entry({"t": "cut", "from": 0})
         b'{"from":0,"t":"cut"}'
     """
-    _check(entry, 0)
+    _check(entry)
     try:
         data = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:
