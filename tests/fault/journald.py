@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 PROGRAM = "/usr/lib/systemd/systemd-journald"
-_SETTINGS = "[Journal]\nStorage=persistent\nRateLimitBurst=0\nSystemMaxFileSize=4M\nSyncIntervalSec=1\nCompress=no\n"
+_SETTINGS = "[Journal]\nStorage=persistent\nRateLimitBurst=0\nSystemMaxFileSize=4M\nSystemMaxFiles=100000\nSystemMaxUse=20G\nSystemKeepFree=1M\nSyncIntervalSec=1\nCompress=no\n"
 _PRIVATE = """
 mount --bind "$0/run" /run && mount --bind "$0/log" /var/log && mount --bind "$0/machine-id" /etc/machine-id &&
 mount --bind "$0/systemd" /etc/systemd && exec {program}
