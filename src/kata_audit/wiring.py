@@ -18,6 +18,7 @@ from kata_audit.clock import SystemClock
 if TYPE_CHECKING:
     from kata_audit.config import BatchLimits, Config
     from kata_audit.node.apply import Act
+    from kata_audit.node.canary_table import Table
     from kata_audit.node.check import Check
     from kata_audit.node.examine import Examination
     from kata_audit.node.plan import Plan
@@ -244,3 +245,11 @@ def causes() -> "Causes":
     from kata_audit.pipeline.why_causes import load_causes
 
     return load_causes((resources.files("kata_audit") / "causes.toml").read_bytes())
+
+
+@cache
+def canary_table() -> "Table":
+    """Read what the canary knows, which the package holds."""
+    from kata_audit.node.canary_table import load_table
+
+    return load_table(resources.files("kata_audit.node").joinpath("canary.toml").read_bytes())

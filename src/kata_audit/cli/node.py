@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kata_audit.cli.canary import canary
 from kata_audit.cli.options import example
 from kata_audit.cli.output import json_line, output_option, write_lines
 from kata_audit.cli.terminal import is_coloured, paint, show, terminal_width, wrap
@@ -25,6 +26,9 @@ _SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
 @click.group("node")
 def command() -> None:
     """Check what this node is set up to log, and set it up."""
+
+
+command.add_command(canary)
 
 
 @command.command("check")
