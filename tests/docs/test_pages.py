@@ -115,3 +115,12 @@ def test_the_page_guards_fire(tmp_path: Path) -> None:
 
     assert broken_links(page) == ["gone.md", "#nowhere"]
     assert crowded_lines(page.read_text()) == ["Two here. On a line."]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_a_page_begins_with_its_title(page: Path) -> None:
+    """One line, no longer than a title is; a generated page says before it that it is one."""
+    first = next(line for line in page.read_text().splitlines() if line and not line.startswith("<!--"))
+
+    assert first.startswith("# ")
+    assert len(first) <= 100
