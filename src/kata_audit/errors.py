@@ -137,3 +137,9 @@ class InputMissingError(ReceiverError):
     """An input that was named does not exist or is no file."""
 
     exit_code = 4
+
+
+class ClusterError(KataAuditError):
+    """A cluster cannot be asked, or refuses what was asked of it."""
+
+    exit_code = 5

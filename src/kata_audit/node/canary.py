@@ -161,6 +161,7 @@ class Watch:
         self._sandboxes: OrderedDict[str, _Heard] = OrderedDict()
         self._pods: OrderedDict[tuple[str, str], deque[_Statement]] = OrderedDict()
         self._around: set[str] = set()
+        self._marked: dict[str, Tally] = {}
         self._undeclared = 0
 
     def add(self, rows: RecordRows) -> None:
@@ -170,8 +171,12 @@ class Watch:
                 self._undeclared += 1
                 continue
             row = _row(record, rows, self._marker)
-            layers = [layer.id for layer in self.table.layers if layer.holds(row)]
+            held = [layer for layer in self.table.layers if layer.holds(row)]
+            layers = [layer.id for layer in held if not layer.marker]
             self._around.update(layers)
+            for layer in held:  # no other sandbox has our marker, so that a record with it need not say whose it is
+                if layer.marker:
+                    self._marked.setdefault(layer.id, Tally()).add(record["timestamp"], self._name(record))
             sandbox, pod = _sandbox(record), (record["k8s_namespace"] or "", record["k8s_pod"] or "")
             if sandbox is not None:
                 self._hear(_kept(self._sandboxes, sandbox, _Heard, _SANDBOXES), record, row, layers)
@@ -268,6 +273,7 @@ class Watch:
     def _tallies(self, subject: Subject, heard: _Heard) -> dict[str, Tally]:
         """Add what was said of the pod in the sandbox's time to what was said of the sandbox."""
         tallies = {layer: Tally(one.records, one.first_ns, one.last_ns, one.record) for layer, one in heard.tallies.items()}
+        tallies.update(self._marked)
         for said in self._pods.get((subject.namespace or "", subject.pod or ""), ()):
             if _is_within(said.ns, heard):
                 tallies.setdefault(said.layer, Tally()).add(said.ns, said.record)

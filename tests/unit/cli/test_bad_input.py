@@ -322,7 +322,7 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(run: Callable[..., Sa
     """Interrupted between its first seal and its last: exit 130, one sentence, and the next run takes the rest once."""
     (tmp_path / "config.toml").write_text("[batch]\nmax_records = 1000\n")
     log = tmp_path / "many.log"
-    log.write_bytes(b"".join(b"line %06d\n" % number for number in range(20_000)))
+    log.write_bytes(b"".join(b"line %06d\n" % number for number in range(60_000)))
     with subprocess.Popen([*PROGRAM, "ingest", str(log)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         wait_for(lambda: len(list((tmp_path / "trail" / "segments").rglob("*.parquet"))) >= 2)
         child.send_signal(signal.SIGINT)
@@ -335,7 +335,7 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(run: Callable[..., Sa
         json.loads(row) for row in run("search", "", "--limit", "0", "-o", "jsonl", "--columns", "seq,raw").out.splitlines()
     ]
     assert [row["raw"] for row in sorted(rows, key=lambda row: int(row["seq"]))] == [
-        f"line {n:06d}\n" for n in range(20_000)
+        f"line {n:06d}\n" for n in range(60_000)
     ]
     assert run("verify", "--deep").code == 0
 

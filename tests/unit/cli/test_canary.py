@@ -1,9 +1,15 @@
 """`node canary` answers with its exit code, in three forms, and sends nothing of a log to the terminal as it is."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from tests.unit.node.stand_in import calls_in, path_with, put_kubectl
 from tests.unit.node.test_canary import NEW, cri, shim
 
 from kata_audit.cli import main
@@ -94,3 +100,69 @@ def test_hostile_bytes_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_mistakes_are_said(arguments: tuple[str, ...], log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be meant ends with 2 before anything is read."""
     answer(capsys, *arguments, log, code=2)
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a program in kubectl's place that writes containerd's log of what it is asked for."""
+    kept = put_kubectl(tmp_path / "bin", tmp_path / "node.log", NEW)
+    (tmp_path / "node.log").touch()
+    monkeypatch.setenv("PATH", path_with(tmp_path / "bin"))
+    return kept
+
+
+RUN = ("--run", "--runtime-class", "kata", "--settle", "1", "--transport", "host-file")
+
+
+def test_its_own_pod_is_looked_at(calls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the pod it made it finds the sandbox and the command of its exec; a kubelet must have spoken of it."""
+    whole = json.loads(answer(capsys, *RUN, tmp_path / "node.log", "-o", "json"))
+    layers = {one["layer"]: one["status"] for one in whole["layers"]}
+
+    assert [one["arguments"][0] for one in calls_in(calls)] == ["create", "wait", "exec", "delete"]
+    assert whole["sandbox_id"] == NEW
+    assert whole["k8s_pod"].startswith("kata-audit-canary-")
+    assert layers | {"cri": "pass", "shim-stream": "pass", "exec": "pass", "kubelet": "fail"} == layers
+
+
+def test_without_an_exec_nothing_is_said_of_its_command(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pod was not ready: its layers are looked at, and what kubectl said is shown, not sent."""
+    monkeypatch.setenv("STAND_IN_FAILS", "wait")
+    assert main.run(["node", "canary", *RUN, str(tmp_path / "node.log")]) == 1
+    out, err = capsys.readouterr()
+
+    assert calls_in(calls)[-1]["arguments"][0] == "delete"
+    assert "BLIND exec " in out
+    assert r"\x1b]52" in err
+    assert "\x1b" not in err
+
+
+def test_ctrl_c_takes_the_pod_away(calls: Path, tmp_path: Path) -> None:
+    """Interrupted while it waits, and once more while it cleans up, the command has deleted its pod when it ends."""
+    command = [sys.executable, "-c", "from kata_audit.cli.main import main; main()", "node", "canary", *RUN]
+    environment = {**os.environ, "STAND_IN_HANGS": "wait"}
+    with subprocess.Popen([*command, str(tmp_path / "node.log")], env=environment, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while not (calls.exists() and "wait" in calls.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+
+    assert [one["arguments"][0] for one in calls_in(calls)] == ["create", "wait", "delete"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--run",), ("--run", "--runtime-class", "kata", "-"), ("--run", "--runtime-class", "kata", "--pod", "a/b")],
+    ids=["no class", "stdin", "another pod"],
+)
+def test_no_pod_is_made_by_mistake(calls: Path, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be meant is refused before the cluster is asked for anything; so is a store that is not there."""
+    answer(capsys, *arguments, code=2)
+    answer(capsys, "--run", "--runtime-class", "kata", code=4)
+
+    assert not calls.exists()
