@@ -173,14 +173,15 @@ def revert_changes(root: Path) -> "list[Act]":
     return revert_node(root, [(handler, path) for path, handler in places.items()])
 
 
-def sealer(writer: "Writer", limits: "BatchLimits") -> "Sealer":
-    """Make what seals the cuts of a writer."""
+def sealer(writer: "Writer", limits: "BatchLimits", *, merges: bool = True) -> "Sealer":
+    """Make what seals the cuts of a writer, and merges its segments after each unless somebody else does."""
     from kata_audit.pipeline.ingest import CutPolicy, Sealer
 
     policy = CutPolicy(max_records=limits.max_records, max_bytes=limits.max_bytes, max_age_secs=limits.max_age_secs)
 
     def tend() -> None:
-        writer.compact()
+        if merges:
+            writer.compact()
         _give_memory_back()
 
     return Sealer(writer, policy, derivation(), SystemClock(), after_seal=tend)
@@ -211,7 +212,7 @@ def collecting(root: Path, config: "Config", *, always_journal: bool = False) ->
             watches.append(FileWatch(str(file.path.absolute()), place, clock=clock, key=key))
         own = OwnRecords("collect", node=node, tenant=config.tenant, clock=clock)
         own.say("collect.started", "INFO", "The collector has started.")
-        yield Collector(watches, writer, sealer(writer, config.batch), own, clock=clock, key=key)
+        yield Collector(watches, writer, sealer(writer, config.batch, merges=False), own, clock=clock, key=key)
 
 
 def _give_memory_back() -> None:

@@ -80,7 +80,8 @@ def collect(folder: Path, rate: int, secs: float) -> tuple[int, list[float], flo
         place = Place("lab/load", "default", Transport.HOST_FILE)
         own = OwnRecords("collect", node="lab/load", tenant="default", clock=clock)
         watch = FileWatch(str(path), place, clock=clock, key=_KEY)
-        collector = Collector([watch], writer, sealer(writer, BatchLimits()), own, clock=clock, key=_KEY)
+        seals = sealer(writer, BatchLimits(), merges=False)
+        collector = Collector([watch], writer, seals, own, clock=clock, key=_KEY)
         feed = subprocess.Popen(
             [sys.executable, "-c", _FEED, str(path), str(rate), str(secs)], stdout=subprocess.PIPE, text=True
         )

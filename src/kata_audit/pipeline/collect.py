@@ -155,6 +155,29 @@ class Collector:
         Raises:
             StoreStoppedError: The disk failed; start again.
         """
+        rows = self._take()
+        if rows is None:
+            if not self._kept:
+                self._seal(self._sealer.seal_due)
+            return 0
+        self._seal(lambda: self._sealer.appended(rows))
+        return int(rows.num_rows)
+
+    def _seal(self, act: Callable[[], object]) -> None:
+        """Seal what is due; where a cut was sealed, merge segments, and take in what comes meanwhile."""
+        before = self._writer.sealed_to
+        self._with_room(act)
+        if self._writer.sealed_to != before:
+            self._with_room(lambda: self._writer.compact(between=self._take_in))
+
+    def _take_in(self) -> None:
+        """Take what has come and make it durable, and seal nothing."""
+        rows = self._take()
+        if rows is not None:
+            self._sealer.noted(rows)
+
+    def _take(self) -> EvidenceRows | None:
+        """Take what has come of all sources and make it durable; None where nothing has, or where it does not fit."""
         if not self._kept:
             self._look_around()
             for tail in list(self._tails):
@@ -163,32 +186,26 @@ class Collector:
                     break
             if self._own.waiting:
                 self._kept.append(self._own.rows())
-        if not self._kept:
-            self._with_room(self._sealer.seal_due)
-            return 0
-        return self._commit()
+        return self._commit() if self._kept else None
 
     def finish(self) -> None:
-        """Make durable and seal what has come; close all sources."""
-        while self.step():
-            pass
+        """Make durable and seal what has come by now, and close all sources: they keep the rest."""
         self._own.say("collect.stopped", "INFO", "The collector was told to stop.")
-        self.step()
+        self._take_in()
         self._with_room(self._sealer.seal_all)
         for tail in self._tails:
             tail.follower.close()
 
-    def _commit(self) -> int:
+    def _commit(self) -> EvidenceRows | None:
         rows = together(self._kept)
         if not self._with_room(lambda: self._writer.append(rows)):
-            return 0
+            return None
         self._kept = []
         size = int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
         self.counts = self.counts._replace(
             records=self.counts.records + rows.num_rows, raw_bytes=self.counts.raw_bytes + size
         )
-        self._with_room(lambda: self._sealer.appended(rows))
-        return int(rows.num_rows)
+        return rows
 
     def _with_room(self, act: Callable[[], object]) -> bool:
         """Do something that needs room on the disk; say whether there was any. What did not fit is done again later."""

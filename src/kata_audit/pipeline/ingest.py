@@ -74,13 +74,18 @@ class Sealer:
 
     def appended(self, rows: EvidenceRows) -> None:
         """Count what was appended and seal what is due: where as much again would not fit, so that a cut is whole groups."""
-        size = int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
-        self._waiting += rows.num_rows
-        self._waiting_bytes += size
+        size = self.noted(rows)
         full = self._waiting >= self._policy.max_records or self._waiting_bytes + size > self._policy.max_bytes
         old = self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS
         if full or old:
             self.seal_all()
+
+    def noted(self, rows: EvidenceRows) -> int:
+        """Count what was appended, and seal nothing; give its bytes."""
+        size = int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
+        self._waiting += rows.num_rows
+        self._waiting_bytes += size
+        return size
 
     def seal_due(self) -> None:
         """Seal what has waited long enough, where nothing new has come."""
@@ -88,16 +93,19 @@ class Sealer:
             self.seal_all()
 
     def seal_all(self) -> None:
-        """Seal every acknowledged record."""
+        """Seal every record that was acknowledged when this began; what is appended meanwhile waits."""
+        end = self._writer.next_seq
+        self._waiting = self._waiting_bytes = 0
+        self._since_ns = self._clock.now_ns()
         while (
-            found := self._writer.unsealed(max_rows=self._policy.max_records, max_bytes=self._policy.max_bytes)
-        ) is not None:
+            self._writer.sealed_to < end
+            and (found := self._writer.unsealed(max_rows=self._policy.max_records, max_bytes=self._policy.max_bytes))
+            is not None
+        ):
             cut, evidence = found
             self._writer.seal(cut, batches(self._derive(evidence)), derive=DERIVE_VERSION, states={})
             del evidence, found
             self._after_seal()
-        self._waiting = self._waiting_bytes = 0
-        self._since_ns = self._clock.now_ns()
 
 
 def take(receiver: Receiver, writer: Writer, sealer: Sealer, *, key: bytes) -> Iterator[Taken]:

@@ -6,7 +6,7 @@ column of each.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
@@ -99,7 +99,7 @@ def _fitting(files: Sequence[LiveFile]) -> tuple[LiveFile, ...]:
     return tuple(file for file, total in zip(files, sums, strict=True) if total <= MAX_OUTPUT_BYTES)
 
 
-def merge(disk: Disk, layout: Layout, live: Live, plan: Plan) -> Merged:
+def merge(disk: Disk, layout: Layout, live: Live, plan: Plan, *, between: Callable[[], object] = int) -> Merged:
     """Merge segments into a new one, durably, and read it back.
 
     Args:
@@ -107,6 +107,7 @@ def merge(disk: Disk, layout: Layout, live: Live, plan: Plan) -> Merged:
         layout: The store.
         live: The log's fold: the roots that the output must lead to.
         plan: What to merge.
+        between: Called before each row group, so that a long merge holds nobody up.
 
     Returns:
         What the `compact` entry says. Nothing is live or deleted yet.
@@ -121,9 +122,15 @@ def merge(disk: Disk, layout: Layout, live: Live, plan: Plan) -> Merged:
     head = Head(heads[0].stream, heads[0].tenant, heads[0].retention_class, tuple(batches))
     numbers = tuple(batch.n for batch in batches)
     name = segment_name(head.stream, numbers[0], numbers[-1], os.urandom(4).hex())
-    mark = write_groups(disk, layout.segment(name), head, _merged(paths))
-    check_segment(layout.segment(name), mark, {n: live.batches[n].root for n in numbers})
+    mark = write_groups(disk, layout.segment(name), head, _pausing(_merged(paths), between))
+    check_segment(layout.segment(name), mark, {n: live.batches[n].root for n in numbers}, between=between)
     return Merged(tuple(file.name for file in plan.inputs), name, mark, numbers)
+
+
+def _pausing(groups: Iterator[Any], between: Callable[[], object]) -> Iterator[Any]:
+    for group in groups:
+        between()
+        yield group
 
 
 def _merged(paths: Sequence[Path]) -> Iterator[Any]:

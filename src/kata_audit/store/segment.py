@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -337,13 +337,14 @@ def mark_file(path: Path) -> Mark:
         return Mark(os.fstat(file.fileno()).st_size, digest.hexdigest())
 
 
-def check_segment(path: Path, mark: Mark, roots: Mapping[int, bytes]) -> None:
+def check_segment(path: Path, mark: Mark, roots: Mapping[int, bytes], *, between: Callable[[], object] = int) -> None:
     """Read a segment back and recompute all that its log entry says of it.
 
     Args:
         path: The file.
         mark: Size and digest in the entry.
         roots: Root of each of its batches in the log.
+        between: Called before each row group, so that a long check holds nobody up.
 
     Raises:
         SegmentMismatchError: Something differs.
@@ -354,7 +355,7 @@ def check_segment(path: Path, mark: Mark, roots: Mapping[int, bytes]) -> None:
     try:
         with _opened(path) as file:
             head = _head_of(file)
-            leaves = _recompute_leaves(file, head)
+            leaves = _recompute_leaves(file, head, between)
     except (*UNREADABLE, SegmentMismatchError) as error:
         raise SegmentMismatchError(f"The segment cannot be read back: {type(error).__name__}.", where=str(path)) from error
     if {batch.n for batch in head.batches} != set(roots):
@@ -370,7 +371,7 @@ def check_segment(path: Path, mark: Mark, roots: Mapping[int, bytes]) -> None:
             )
 
 
-def _recompute_leaves(file: Any, head: Head) -> bytes:
+def _recompute_leaves(file: Any, head: Head, between: Callable[[], object]) -> bytes:
     """Hash each record as it stands in the file; 32 bytes each, in order of (batch, index)."""
     total = sum(batch.records for batch in head.batches)
     numbers = pa.array([batch.n for batch in head.batches], pa.uint64())
@@ -382,6 +383,7 @@ def _recompute_leaves(file: Any, head: Head) -> bytes:
     salt = pa.FixedSizeBinaryArray.from_buffers(pa.binary(SALT_BYTES), total, [None, pa.py_buffer(salts)])
     places, leaves = [], []
     for rows in _groups(file):
+        between()
         start = pa.array(bases, pa.uint64()).take(pc.index_in(rows["batch"], numbers))
         place = pc.add(start, rows["index"].cast(pa.uint64()))
         own = salt.take(place).buffers()[1].to_pybytes()[: SALT_BYTES * rows.num_rows]

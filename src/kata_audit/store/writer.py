@@ -7,7 +7,7 @@ between, the next `open_writer` finds every acknowledged record exactly once, se
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -174,11 +174,12 @@ class Writer:
         self._settle(entry, saved)
         return note
 
-    def compact(self, *, all_of_them: bool = False) -> int:
+    def compact(self, *, all_of_them: bool = False, between: Callable[[], object] = int) -> int:
         """Merge small segments, as long as there is something to merge.
 
         Args:
             all_of_them: Merge wherever two segments of a stream are small enough; else only where eight of one size are.
+            between: Called now and then while a merge goes on; it may append, and must not seal.
 
         Returns:
             How many segments were merged away.
@@ -191,7 +192,7 @@ class Writer:
         gone = 0
         while (plan := choose(self._live, all_of_them=all_of_them)) is not None:
             try:
-                merged = merge(self._disk, self._layout, self._live, plan)
+                merged = merge(self._disk, self._layout, self._live, plan, between=between)
             except OSError as error:
                 raise self._fail(error) from error
             self._replace(merged)

@@ -20,7 +20,7 @@ from kata_audit.receivers.base import Watch
 from kata_audit.receivers.file import Place
 from kata_audit.receivers.follow import FileWatch, FollowedFile
 from kata_audit.schema.cursor import Cursor
-from kata_audit.schema.source import Transport
+from kata_audit.schema.source import Chunk, Transport
 from kata_audit.store.durable import Disk, RealDisk
 from kata_audit.store.writer import Writer, open_writer
 
@@ -31,7 +31,7 @@ SECOND = 1_000_000_000
 
 def collecting(writer: Writer, watches: list[Watch], clock: ManualClock, *, max_records: int = 65_536) -> Collector:
     """Make a collector as the command does."""
-    sealer = Sealer(writer, CutPolicy(max_records=max_records), derive, clock, after_seal=writer.compact)
+    sealer = Sealer(writer, CutPolicy(max_records=max_records), derive, clock, after_seal=int)
     own = OwnRecords("collect", node="lab/worker", tenant="default", clock=clock)
     return Collector(watches, writer, sealer, own, clock=clock, key=KEY)
 
@@ -184,6 +184,36 @@ def test_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert writer.sealed_to == writer.next_seq
 
     assert lines_of(sealed(tmp_path / "store")) == ["one\n", "line 1\n"]
+
+
+class Dripping(FollowedFile):
+    """A file of which one line of eight bytes comes at a time."""
+
+    def poll(self, size: int) -> Chunk | None:
+        return super().poll(min(size, 8))
+
+
+def test_a_merge_holds_nobody_up(tmp_path: Path) -> None:
+    """What comes while segments are merged is durable before the merge is over, and sealed with the next cut."""
+    clock, path = ManualClock(), tmp_path / "a.log"
+    append(path, *(f"line {number:02}" for number in range(80)))
+    waiting = []
+
+    class Drip:
+        def discover(self, known: Mapping[str, Cursor], following: Collection[str]) -> Iterator[Dripping]:
+            if not following:
+                yield Dripping(str(path), PLACE, clock=clock, key=KEY, known=known)
+
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [Drip()], clock, max_records=4)
+        while collector.step():
+            waiting.append(writer.next_seq - writer.sealed_to)
+        collector.finish()
+        assert writer.next_seq == writer.sealed_to == 81
+
+    assert waiting[3] == waiting[27] == 0, "a cut of four is sealed"
+    assert waiting[31] >= 2, "eight of them are merged, and lines come meanwhile"
+    assert lines_of(sealed(tmp_path / "store")) == path.read_text().splitlines(keepends=True)
 
 
 def _life(root: Path, path: Path, disk: Disk, clock: ManualClock) -> None:
