@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pyarrow.parquet as pq
 import pytest
@@ -43,6 +44,15 @@ class Collecting:
         self.process.send_signal(number)
         assert self.process.wait(60) == (0 if number == signal.SIGTERM else -number)
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def sealed(self) -> list[tuple[int, bytes]]:
         """Give all sealed records, number and bytes, in order."""
         found: list[tuple[int, bytes]] = []
@@ -68,9 +78,7 @@ class Collecting:
 def test_every_entry_comes_once_whatever_dies(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """journald and the collector are killed in turn, files are rotated, and each entry of the journal is one record."""
     count = 1_000_000 if request.config.getoption("--torture") else 6_000
-    with Journald(tmp_path / "journald") as journald:
-        collecting = Collecting(tmp_path, journald)
-        collecting.start()
+    with Journald(tmp_path / "journald") as journald, Collecting(tmp_path, journald) as collecting:
         parts = 12
         for part in range(parts):
             journald.send(part * count // parts, (part + 1) * count // parts)
@@ -95,9 +103,7 @@ def test_every_entry_comes_once_whatever_dies(tmp_path: Path, request: pytest.Fi
 
 def test_what_the_journal_removed_unread_is_counted(tmp_path: Path) -> None:
     """Vacuumed while the collector is down: the gap has the size that the journal's own numbers tell."""
-    with Journald(tmp_path / "journald") as journald:
-        collecting = Collecting(tmp_path, journald)
-        collecting.start()
+    with Journald(tmp_path / "journald") as journald, Collecting(tmp_path, journald) as collecting:
         journald.send(0, 500)
         collecting.wait_for(lambda: collecting.numbers()[-1:] == [499])
         collecting.end()
