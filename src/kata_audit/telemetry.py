@@ -53,5 +53,7 @@ def write_metrics(path: Path, numbers: Mapping[str, tuple[str, str, float]]) -> 
         for name, (kind, told, value) in numbers.items()
     ]
     fresh = path.with_name(f".{path.name}.tmp")
-    fresh.write_text("".join(lines))
+    fresh.unlink(missing_ok=True)
+    with fresh.open("x") as file:  # a new file: whoever put a link there has nothing of ours follow it
+        file.write("".join(lines))
     fresh.replace(path)

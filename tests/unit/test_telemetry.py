@@ -48,5 +48,8 @@ def test_metrics_are_whole_or_not_there(tmp_path: Path) -> None:
         "# HELP b_seconds When.\n# TYPE b_seconds gauge\nb_seconds 1.500\n"
     )
     assert [one.name for one in tmp_path.iterdir()] == ["kata-audit.prom"]
+    (tmp_path / ".kata-audit.prom.tmp").symlink_to(tmp_path / "victim")
+    write_metrics(path, {})
+    assert [one.name for one in tmp_path.iterdir()] == ["kata-audit.prom"], "a link that lay in wait is not followed"
     with pytest.raises(OSError, match="No such file"):
         write_metrics(tmp_path / "none" / "x.prom", {})

@@ -20,6 +20,7 @@ from kata_audit.receivers.base import Follower, Watch
 from kata_audit.receivers.file import CHUNK_BYTES
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.schema.source import Chunk
+from kata_audit.store.durable import FULL
 from kata_audit.store.writer import Writer
 
 _SECOND = 1_000_000_000
@@ -213,7 +214,9 @@ class Collector:
             act()
         except StoreStoppedError:
             raise
-        except StoreError:
+        except StoreError as error:
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL):
+                raise
             self.counts = self.counts._replace(retries=self.counts.retries + 1)
             return False
         return True

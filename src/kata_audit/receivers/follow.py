@@ -162,7 +162,11 @@ def open_file(path: str, key: bytes) -> _Found | None:
     except FileNotFoundError:
         return None
     status = os.fstat(descriptor)
-    head = os.pread(descriptor, _HEAD_BYTES, 0)
+    try:
+        head = os.pread(descriptor, _HEAD_BYTES, 0)
+    except OSError:
+        os.close(descriptor)
+        raise
     first = blake2b(head.partition(b"\n")[0], digest_size=8, key=key[:64]).hexdigest()
     return _Found(descriptor, f"{status.st_dev}-{status.st_ino}-{first}", head)
 

@@ -71,6 +71,24 @@ def test_metrics_that_cannot_be_written_are_a_mistake_with_its_place(tmp_path: P
     assert str(tmp_path / "none" / "x.prom") in done.stderr
 
 
+def test_metrics_that_fail_later_stop_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
+    """What is watched over goes on where the watching breaks."""
+    metrics = tmp_path / "m" / "x.prom"
+    metrics.parent.mkdir()
+    with subprocess.Popen([*COMMAND, "--metrics-file", str(metrics)], env=environment, stderr=subprocess.PIPE) as process:
+        until = time.monotonic() + 60
+        while not metrics.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        metrics.unlink()
+        metrics.parent.rmdir()
+        (tmp_path / "logs" / "a.log").write_text(LINES)
+        time.sleep(6)
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+
+    assert (process.returncode, said.splitlines()[-1]) == (0, b"52 records are durable and sealed.")
+
+
 def test_no_engine_of_the_reader_is_loaded(tmp_path: Path, environment: dict[str, str]) -> None:
     """A collector is a guest on its node."""
     (tmp_path / "logs" / "a.log").write_text(LINES)

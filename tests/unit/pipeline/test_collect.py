@@ -12,7 +12,7 @@ from tests.evidence import derive
 from tests.fault.disks import FaultDisk
 
 from kata_audit.clock import ManualClock
-from kata_audit.errors import ReceiverError, StoreStoppedError
+from kata_audit.errors import ReceiverError, StoreError, StoreStoppedError
 from kata_audit.pipeline.collect import Collector, run
 from kata_audit.pipeline.ingest import CutPolicy, Sealer
 from kata_audit.pipeline.own import OwnRecords
@@ -214,6 +214,20 @@ def test_a_merge_holds_nobody_up(tmp_path: Path) -> None:
     assert waiting[3] == waiting[27] == 0, "a cut of four is sealed"
     assert waiting[31] >= 2, "eight of them are merged, and lines come meanwhile"
     assert lines_of(sealed(tmp_path / "store")) == path.read_text().splitlines(keepends=True)
+
+
+def test_a_store_that_fails_otherwise_ends_it(tmp_path: Path) -> None:
+    """Only a full disk is waited for: a spool that cannot be read is told, and not tried for ever."""
+    clock, path = ManualClock(), tmp_path / "a.log"
+    append(path, "one")
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [watch(path, clock)], clock)
+        collector.step()
+        for spooled in (tmp_path / "store" / "spool").iterdir():
+            spooled.unlink()
+        clock.advance(6 * SECOND)
+        with pytest.raises(StoreError):
+            collector.step()
 
 
 def _life(root: Path, path: Path, disk: Disk, clock: ManualClock) -> None:

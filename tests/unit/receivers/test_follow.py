@@ -137,6 +137,7 @@ def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(ReceiverError, match="cannot be read"):
         FollowedFile(str(path), PLACE, clock=ManualClock(), key=KEY, known={}).poll(10)
+    assert not [one for one in Path("/proc/self/fd").iterdir() if one.exists() and one.samefile(path)]
 
 
 ACTS = st.lists(
