@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.node.test_check import JOURNALD, POLICY, SERVER, looked, status
-from tests.unit.node.trees import GO_DROP_INS, KEYS, RUST_DROP_INS, containerd, modern_files, plant
+from tests.unit.node.trees import GO_DROP_INS, KEYS, RUST_DROP_INS, containerd, modern_files, plant, refuse_to_read
 
 from kata_audit.cli.main import run
 from kata_audit.errors import InputMissingError
@@ -228,14 +228,7 @@ def test_what_may_not_be_read_is_blind_wherever_it_lies(
 
 
 def test_a_class_whose_file_may_not_be_read_is_blind_not_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = FolderTree.data
-
-    def data(self: FolderTree, path: str) -> bytes:
-        if path.startswith(GO_DROP_INS):
-            raise UnreadableError("cannot be read: Permission denied")
-        return real(self, path)
-
-    monkeypatch.setattr(FolderTree, "data", data)
+    refuse_to_read(monkeypatch, GO_DROP_INS)
 
     assert status(looked(tmp_path, {f"{GO_DROP_INS}/50.toml": ""}), "KN-010", "kata-qemu") is Status.BLIND
 

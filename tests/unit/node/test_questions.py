@@ -4,11 +4,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.unit.node.trees import DEFAULTS, GO_DROP_INS, KEYS, QEMU, RUST_DROP_INS, containerd, modern_files, plant
+from tests.unit.node.trees import (
+    DEFAULTS,
+    GO_DROP_INS,
+    KEYS,
+    QEMU,
+    RUST_DROP_INS,
+    containerd,
+    modern_files,
+    plant,
+    refuse_to_read,
+)
 
 from kata_audit.node.check import Status
 from kata_audit.node.examine import Examination, examine
-from kata_audit.node.tree import FolderTree, UnreadableError
+from kata_audit.node.tree import FolderTree
 from kata_audit.wiring import node_checks
 
 GO, RUST = "kata-qemu", "kata-qemu-runtime-rs"
@@ -116,14 +126,7 @@ def test_a_configuration_that_a_runtime_refuses_is_a_cause_that_the_engine_write
 def test_a_file_that_was_not_found_is_a_warning_and_one_that_cannot_be_read_is_blind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = FolderTree.data
-
-    def data(self: FolderTree, path: str) -> bytes:
-        if path.startswith(GO_DROP_INS):
-            raise UnreadableError("cannot be read: Permission denied")
-        return real(self, path)
-
-    monkeypatch.setattr(FolderTree, "data", data)
+    refuse_to_read(monkeypatch, GO_DROP_INS)
     rust = f"{DEFAULTS}/runtime-rs/runtimes/qemu-runtime-rs/configuration-qemu-runtime-rs.toml"
     examination = asked(tmp_path, {f"{GO_DROP_INS}/50.toml": "", rust: "-> /gone"})
 

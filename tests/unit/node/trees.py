@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from kata_audit.node.keys import Keys, load_keys
 from kata_audit.node.layout import Layout, read_layout
-from kata_audit.node.tree import FolderTree
+from kata_audit.node.tree import FolderTree, UnreadableError
 
 KEYS: Keys = load_keys((Path(__file__).parents[3] / "src/kata_audit/node/keys.toml").read_bytes())
 DEFAULTS = "opt/kata/share/defaults/kata-containers"
@@ -66,3 +68,15 @@ def modern(root: Path, files: Mapping[str, str | bytes] = {}, *, version: str = 
 
 GO_DROP_INS = f"{DEFAULTS}/runtimes/qemu/config.d"
 RUST_DROP_INS = f"{DEFAULTS}/runtime-rs/runtimes/qemu-runtime-rs/config.d"
+
+
+def refuse_to_read(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """Refuse the files of a folder as a system does to who may not read them; root, as whom tests may run, reads all."""
+    real = FolderTree.data
+
+    def data(self: FolderTree, path: str) -> bytes:
+        if path.startswith(folder):
+            raise UnreadableError("cannot be read: Permission denied")
+        return real(self, path)
+
+    monkeypatch.setattr(FolderTree, "data", data)
