@@ -107,9 +107,9 @@ class About:
 class Rule:
     """One rule.
 
-    `rule_id` is `KA-<number>`, or for a part that only other rules use, `ka_<number>_<what>`; such a part is `silent`: it
-    makes no finding of its own. `digest` is 64 hex digits of SHA-256 over the file's bytes and the rule's id. `needs` asks for
-    one source of each group. `group_by` are the columns that tell one alert of the rule from another.
+    `rule_id` is `KA-<number>`, or for a part that only other rules use, `ka_<number>_<what>`; such a part is `silent` and
+    makes no finding of its own. `digest` is 64 hex digits of SHA-256 over the file's bytes and the rule's id. `needs` asks
+    for one source of each group. `group_by` are the columns that tell one alert of the rule from another.
     """
 
     rule_id: str
