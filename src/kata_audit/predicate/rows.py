@@ -1,4 +1,7 @@
-"""Evaluate a condition on rows: an Arrow mask, one bit a row, never null."""
+"""Evaluate a condition on rows: an Arrow mask, one bit a row, never null.
+
+What one text decides is asked of each word of a dictionary column once, not of each row.
+"""
 
 import re
 from collections.abc import Callable
@@ -8,9 +11,29 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kata_audit.predicate.calendar import part_of
 from kata_audit.predicate.fields import ATTRIBUTE, Kind, fit, kind_of
-from kata_audit.predicate.pattern import regex_of, regex_of_text
-from kata_audit.predicate.tree import And, Compare, Everything, Match, Not, OneOf, Op, Or, Predicate, Present, Text
+from kata_audit.predicate.network import network_regex
+from kata_audit.predicate.pattern import NUMBER_REGEX, regex_of, regex_of_text
+from kata_audit.predicate.tree import (
+    And,
+    Compare,
+    Everything,
+    FieldLeaf,
+    InNetwork,
+    InTime,
+    Match,
+    Not,
+    Number,
+    OneOf,
+    Op,
+    Or,
+    Predicate,
+    Present,
+    Relation,
+    SameAs,
+    Text,
+)
 from kata_audit.schema.record import RecordRows
 
 _COMPARE: dict[Op, Callable[[Any, Any], Any]] = {
@@ -21,75 +44,118 @@ _COMPARE: dict[Op, Callable[[Any, Any], Any]] = {
     Op.GT: pc.greater,
     Op.GE: pc.greater_equal,
 }
+_RELATIONS: dict[Relation, Callable[[str, str], bool]] = {
+    Relation.CONTAINS: str.__contains__,
+    Relation.STARTSWITH: str.startswith,
+    Relation.ENDSWITH: str.endswith,
+}
 _ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
 
-def evaluate(where: Predicate, rows: RecordRows) -> pa.BooleanArray:
+class Columns:
+    """The columns of some rows as conditions ask of them, each made ready once, however many conditions ask.
+
+    Args:
+        rows: Rows that have at least the columns that will be asked of, of their types in `RECORD_SCHEMA`.
+    """
+
+    def __init__(self, rows: RecordRows) -> None:
+        self.rows = rows
+        self._ready: dict[str, Any] = {}
+
+    def column(self, field: str) -> Any:
+        """Give a field as it is kept, a dictionary as a dictionary; bytes as text, and a time as its nanoseconds.
+
+        Args:
+            field: Name of a field, or `attributes.<key>`.
+
+        Returns:
+            One value a row, null where the record does not state it.
+        """
+        found = self._ready.get(field)
+        if found is None:
+            found = self._ready[field] = _column(self.rows, field)
+        return found
+
+
+def evaluate(where: Predicate, rows: RecordRows | Columns) -> pa.BooleanArray:
     """Say of each row whether a condition holds.
 
     Args:
         where: The condition.
-        rows: Rows that have at least the columns of `fields_of(where)`, of their types in `RECORD_SCHEMA`.
+        rows: Rows that have at least the columns of `fields_of(where)`, of their types in `RECORD_SCHEMA`; as `Columns`
+            where many conditions ask of the same rows.
 
     Returns:
-        A mask of `rows.num_rows` bits without nulls.
+        A mask of one bit a row, without nulls.
     """
+    columns = rows if isinstance(rows, Columns) else Columns(rows)
     if isinstance(where, And):
-        return reduce(pc.and_, (evaluate(part, rows) for part in where.parts), _all(rows, held=True))
+        return reduce(pc.and_, (evaluate(part, columns) for part in where.parts), _all(columns, held=True))
     if isinstance(where, Or):
-        return reduce(pc.or_, (evaluate(part, rows) for part in where.parts), _all(rows, held=False))
+        return reduce(pc.or_, (evaluate(part, columns) for part in where.parts), _all(columns, held=False))
     if isinstance(where, Not):
-        return pc.invert(evaluate(where.part, rows))
+        return pc.invert(evaluate(where.part, columns))
     if isinstance(where, Everything):
-        return _all(rows, held=True)
-    return pc.fill_null(_leaf(where, rows), False)
-
-
-def _all(rows: RecordRows, *, held: bool) -> pa.BooleanArray:
-    return pa.repeat(pa.scalar(held), rows.num_rows)
-
-
-def _leaf(where: Compare | OneOf | Present | Text | Match, rows: RecordRows) -> Any:
+        return _all(columns, held=True)
     if isinstance(where, Text):
         pattern = regex_of_text(where.needle)
-        found = [pc.fill_null(pc.match_substring_regex(values_of(rows, name), pattern), False) for name in ("body", "raw")]
-        return pc.or_(*found)
+        return pc.or_(*(_decided(columns.column(name), lambda texts: _found(texts, pattern)) for name in ("body", "raw")))
+    return _leaf(where, columns)
+
+
+def _all(columns: Columns, *, held: bool) -> pa.BooleanArray:
+    return pa.repeat(pa.scalar(held), columns.rows.num_rows)
+
+
+def _leaf(where: FieldLeaf, columns: Columns) -> Any:
     if isinstance(where, Present):
-        return pc.is_valid(_column(rows, where.field))
+        return pc.is_valid(columns.column(where.field))
+    if isinstance(where, SameAs):
+        return pc.fill_null(_same(where, columns), False)
+    if isinstance(where, Compare):
+        fitted = fit(where)
+        if not isinstance(fitted, Compare):
+            return evaluate(fitted, columns)
+    return _decided(columns.column(where.field), lambda values: _test(where, values))
+
+
+def _decided(column: Any, test: Callable[[Any], Any]) -> Any:
+    """Put each value through a test; of a dictionary, each word."""
+    if pa.types.is_dictionary(column.type):
+        return pc.fill_null(pc.take(test(column.dictionary.cast(pa.large_string())), column.indices), False)
+    return pc.fill_null(test(column), False)
+
+
+def _test(where: Compare | OneOf | Match | Number | InNetwork | InTime, values: Any) -> Any:
     if isinstance(where, Match):
-        return pc.match_substring_regex(values_of(rows, where.field), regex_of(where))
+        return _found(values, regex_of(where))
+    if isinstance(where, InNetwork):
+        return _found(values, network_regex(where.network))
     if isinstance(where, OneOf):
-        column = values_of(rows, where.field)
-        return pc.is_in(column, pa.array(sorted(where.values), column.type))
-    return _compare(where, rows)
+        return pc.is_in(values, pa.array(sorted(where.values), values.type))
+    if isinstance(where, Number):
+        numeric = pc.if_else(_found(values, NUMBER_REGEX), values, pa.scalar(None, values.type)).cast(pa.float64())
+        return _COMPARE[where.op](numeric, pa.scalar(float(where.value)))
+    if isinstance(where, InTime):
+        return pc.equal(part_of(values, where.part), where.value)
+    return _COMPARE[where.op](values, pa.scalar(where.value, values.type))
 
 
-def _compare(where: Compare, rows: RecordRows) -> Any:
-    fitted = fit(where)
-    if not isinstance(fitted, Compare):
-        return evaluate(fitted, rows)
-    column = values_of(rows, where.field)
-    return _COMPARE[where.op](column, pa.scalar(where.value, column.type))
+def _found(texts: Any, pattern: str) -> Any:
+    return pc.match_substring_regex(texts, pattern)
 
 
-def values_of(rows: RecordRows, field: str) -> Any:
-    """Give a field's values as they compare: large strings, or integers (a time in nanoseconds).
-
-    Args:
-        rows: Rows that have the column.
-        field: Name of a field, or `attributes.<key>`.
-
-    Returns:
-        One value a row, null where the record does not state it.
-    """
-    column = _column(rows, field)
-    kind = kind_of(field)
-    if kind is Kind.BYTES:
-        return text_of_bytes(column)
-    if kind is Kind.TIME:
-        return column.cast(pa.int64())
-    return column if kind is Kind.NUMBER else column.cast(pa.large_string())
+def _same(where: SameAs, columns: Columns) -> Any:
+    whole, part = (columns.column(field).cast(pa.large_string()) for field in (where.field, where.other))
+    if not where.cased:
+        whole, part = pc.ascii_lower(whole), pc.ascii_lower(part)
+    if where.how is Relation.EQUALS:
+        return pc.equal(whole, part)
+    relate = _RELATIONS[where.how]
+    pairs = zip(whole.to_pylist(), part.to_pylist(), strict=True)
+    return pa.array([None if a is None or b is None else relate(a, b) for a, b in pairs], pa.bool_())
 
 
 def text_of_bytes(column: Any) -> Any:
@@ -110,4 +176,8 @@ def _text(value: bytes) -> str:
 def _column(rows: RecordRows, field: str) -> Any:
     if field.startswith(ATTRIBUTE):
         return pc.map_lookup(rows.column("attributes"), pa.scalar(field.removeprefix(ATTRIBUTE)), "first")
-    return rows.column(field)
+    column = rows.column(field)
+    kind = kind_of(field)
+    if kind is Kind.BYTES:
+        return text_of_bytes(column)
+    return column.cast(pa.int64()) if kind is Kind.TIME else column

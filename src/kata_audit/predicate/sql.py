@@ -6,11 +6,30 @@ selected, and `Not` prints as `IS NOT TRUE`, so that the printed text is two-val
 
 from typing import Any, NamedTuple, TypeAlias
 
+from kata_audit.predicate.calendar import print_part
 from kata_audit.predicate.fields import ATTRIBUTE, FIELDS, Kind, fit, kind_of
-from kata_audit.predicate.pattern import prefix_of, regex_of, regex_of_text
-from kata_audit.predicate.tree import And, Compare, Everything, Match, Not, OneOf, Or, Predicate, Present, Text
+from kata_audit.predicate.network import network_regex
+from kata_audit.predicate.pattern import NUMBER_REGEX, prefix_of, regex_of, regex_of_text
+from kata_audit.predicate.tree import (
+    And,
+    Compare,
+    Everything,
+    FieldLeaf,
+    InNetwork,
+    InTime,
+    Match,
+    Not,
+    Number,
+    OneOf,
+    Or,
+    Predicate,
+    Present,
+    Relation,
+    SameAs,
+    Text,
+)
 
-Parameter: TypeAlias = str | int | list[str] | list[int]
+Parameter: TypeAlias = str | int | float | list[str] | list[int]
 
 INLINE_VALUES = 100
 """Up to so many values are parameters of their own, by which row groups are skipped; more become one list parameter."""
@@ -63,7 +82,7 @@ def print_sql(where: Predicate) -> Sql:
     return _field_leaf(where)
 
 
-def _field_leaf(where: Compare | OneOf | Present | Match) -> Sql:
+def _field_leaf(where: FieldLeaf) -> Sql:
     value = _operand(where.field)
     if isinstance(where, Present):
         return Sql(f"({value.text} IS NOT NULL)", value.parameters)
@@ -71,6 +90,18 @@ def _field_leaf(where: Compare | OneOf | Present | Match) -> Sql:
         return _match(where, value)
     if isinstance(where, OneOf):
         return _one_of(where, value)
+    if isinstance(where, InNetwork):
+        return Sql(f"(regexp_matches({value.text}, ?))", (*value.parameters, network_regex(where.network)))
+    if isinstance(where, Number):
+        number = f"CAST(CASE WHEN regexp_matches({value.text}, ?) THEN {value.text} END AS DOUBLE)"
+        parameters = (*value.parameters, NUMBER_REGEX, *value.parameters, float(where.value))
+        return Sql(f"({number} {where.op} CAST(? AS DOUBLE))", parameters)
+    if isinstance(where, SameAs):
+        return _same(where, value)
+    return _in_time(where, value) if isinstance(where, InTime) else _compare(where, value)
+
+
+def _compare(where: Compare, value: Sql) -> Sql:
     fitted = fit(where)
     if not isinstance(fitted, Compare):
         return print_sql(fitted)
@@ -94,6 +125,26 @@ def _match(where: Match, value: Sql) -> Sql:
     if not prefix or where.field.startswith(ATTRIBUTE) or kind_of(where.field) is Kind.BYTES:
         return Sql(f"({fits.text})", fits.parameters)
     return Sql(f"({value.text} >= ? AND {fits.text})", (*value.parameters, prefix, *fits.parameters))
+
+
+_SAME = {
+    Relation.EQUALS: "({0} = {1})",
+    Relation.CONTAINS: "contains({0}, {1})",
+    Relation.STARTSWITH: "starts_with({0}, {1})",
+    Relation.ENDSWITH: "ends_with({0}, {1})",
+}
+_LOWER = "translate({0}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')"
+"""Lower case of A to Z alone: `lower` knows other letters too, and not every engine the same."""
+
+
+def _same(where: SameAs, value: Sql) -> Sql:
+    other = _operand(where.other)
+    texts = (value.text, other.text) if where.cased else (_LOWER.format(value.text), _LOWER.format(other.text))
+    return Sql(_SAME[where.how].format(*texts), (*value.parameters, *other.parameters))
+
+
+def _in_time(where: InTime, value: Sql) -> Sql:
+    return Sql(f"({print_part(f'epoch_ns({value.text})', where.part)} = ?)", (where.value,))
 
 
 def _operand(field: str) -> Sql:

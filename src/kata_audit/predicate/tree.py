@@ -28,9 +28,30 @@ class Syntax(StrEnum):
     """How a pattern is read."""
 
     WILDCARD = "wildcard"
-    """`*` is any run of characters, `?` any one; the whole value must fit."""
+    r"""`*` is any run of characters, `?` any one; the whole value must fit. A backslash before `*`, `?` or a backslash makes
+    it an ordinary character; any other backslash is one itself."""
     REGEX = "regex"
     """RE2, found anywhere in the value; `.` is any character but a line end."""
+
+
+class Relation(StrEnum):
+    """How the text of one field stands to that of another."""
+
+    EQUALS = "equals"
+    CONTAINS = "contains"
+    STARTSWITH = "startswith"
+    ENDSWITH = "endswith"
+
+
+class TimePart(StrEnum):
+    """A part of a time, in UTC: a calendar's numbers, the week as ISO 8601 counts it."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +92,58 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A text field fits a pattern; case counts."""
+    """A text field fits a pattern.
+
+    Without `cased`, the letters A to Z of a wildcard pattern fit both their cases, and no other letter does; a regex says
+    that for itself, by `(?i)`.
+    """
 
     field: str
     pattern: str
     syntax: Syntax
+    cased: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A text field holds a number that compares so; a text that is no number does not, whatever the comparison.
+
+    A number is written in decimal: a sign, digits, a fraction, an exponent of up to two digits. Numbers compare as doubles.
+    """
+
+    field: str
+    op: Op
+    value: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class InNetwork:
+    """A text field holds an IP address, and nothing else, of a network written as `10.0.0.0/8` or `fd00::/8`.
+
+    An IPv6 address may be written in any form of RFC 4291, with a zone behind `%`, which does not count.
+    """
+
+    field: str
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class SameAs:
+    """The text of one field equals, contains, or begins or ends with, the text of another; a record must state both."""
+
+    field: str
+    other: str
+    how: Relation
+    cased: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InTime:
+    """A part of a time field is this number: the hour is 3, the year is 2026."""
+
+    field: str
+    part: TimePart
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +167,9 @@ class Not:
     part: "Predicate"
 
 
-Leaf: TypeAlias = Everything | Compare | OneOf | Present | Text | Match
+FieldLeaf: TypeAlias = Compare | OneOf | Present | Match | Number | InNetwork | SameAs | InTime
+"""A condition on one field, or on two."""
+Leaf: TypeAlias = Everything | Text | FieldLeaf
 Predicate: TypeAlias = Leaf | And | Or | Not
 
 NOTHING = Or(())
@@ -150,5 +220,7 @@ def fields_of(where: Predicate) -> Iterator[str]:
         yield from fields_of(where.part)
     elif isinstance(where, Text):
         yield from ("body", "raw")
+    elif isinstance(where, SameAs):
+        yield from (where.field, where.other)
     elif not isinstance(where, Everything):
         yield where.field

@@ -14,6 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(
     r"(\d{4})-(\d\d)(?:-(\d\d)(?:[Tt_ ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|z|[+-]\d\d:\d\d)?)?)?",
 )
+_NAMED_GROUP = re.compile(r"(?<!\\)(?:\\\\)*\(\?<[A-Za-z_]")
 _NUMBER = re.compile(r"-?[0-9]{1,20}")
 _OPS = {":": Op.EQ, **{str(op): op for op in Op}}
 
@@ -67,6 +68,8 @@ def checked_regex(pattern: str) -> str:
     """
     options = re2.Options()
     options.log_errors = False
+    if _NAMED_GROUP.search(pattern):
+        raise BadValueError("Name a group of a regex as `(?P<name>…)`: not every engine knows `(?<name>…)`.")
     try:
         re2.compile(pattern, options)
     except re2.error as error:

@@ -14,18 +14,44 @@ from hypothesis import strategies as st
 from kata_audit.predicate import sql
 from kata_audit.predicate.rows import evaluate
 from kata_audit.predicate.sql import print_sql
-from kata_audit.predicate.tree import And, Compare, Everything, Match, Not, OneOf, Op, Or, Predicate, Present, Syntax, Text
+from kata_audit.predicate.tree import (
+    And,
+    Compare,
+    Everything,
+    InNetwork,
+    InTime,
+    Match,
+    Not,
+    Number,
+    OneOf,
+    Op,
+    Or,
+    Predicate,
+    Present,
+    Relation,
+    SameAs,
+    Syntax,
+    Text,
+    TimePart,
+)
 from kata_audit.schema.record import RECORD_SCHEMA
 
 LETTERS = "aAkKsSéÉ\u212a\u017f\u0130*?%_.\\'\";-\n\0 \U0001f600"
-TEXTS = st.text(LETTERS, max_size=4)
+ADDRESSES = ("10.0.0.1", "10.1.2.255", "010.0.0.1", "10.0.0.1:80", "fd00::1", "FD00:0:0::0001%eth0", "::ffff:10.0.0.1", "::")
+NUMERALS = ("1e5", " 7", "7", "0x10", "NaN", "inf", "-0", "7.0", "1.", "1e999", "9" * 40, "-12.50", "007", "1_0", "٣")
+TEXTS = st.text(LETTERS, max_size=4) | st.sampled_from([*ADDRESSES, *NUMERALS, "k\nK", "a\r\nb", "ß", "aK" * 300, "*" * 20])
 BYTES = st.one_of(st.text(LETTERS, max_size=6).map(str.encode), st.binary(max_size=6), st.just(b"k\xffK\\x41 3"))
 WORDS = ("sandbox_id", "k8s_pod", "component", "body", "raw", "attributes.k", "attributes.a.b")
 NUMBERS = ("seq", "severity_number", "pid", "timestamp", "copy_key", "index")
 TINY = st.integers(0, 9)
+TIMES = st.integers(-9_223_286_400_000_000_000, 2**63 - 2)
+"""Times that DuckDB takes in nanoseconds."""
 NUMBER = st.one_of(TINY, st.sampled_from([-1, 255, 256, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63) - 1]))
 REGEXES = st.sampled_from(["a", "^a", "k$", "[aA].", "(?i)k", ".", "^$", r"\s", "a|é", r"\x00", "K+"])
 OPS = st.sampled_from(list(Op))
+NETWORKS = st.sampled_from(
+    ["10.0.0.0/8", "10.1.0.0/17", "0.0.0.0/0", "10.0.0.1/32", "fd00::/8", "fd00::/15", "::/0", "::/128"]
+)
 
 LEAVES = st.one_of(
     st.just(Everything()),
@@ -35,7 +61,13 @@ LEAVES = st.one_of(
     st.builds(OneOf, st.sampled_from(("seq", "pid", "index")), st.frozensets(TINY, max_size=5)),
     st.builds(Present, st.sampled_from(WORDS + NUMBERS)),
     st.builds(Text, TEXTS),
-    st.builds(Match, st.sampled_from(WORDS), TEXTS, st.just(Syntax.WILDCARD)),
+    st.builds(Match, st.sampled_from(WORDS), TEXTS, st.just(Syntax.WILDCARD), st.booleans()),
+    st.builds(Number, st.sampled_from(WORDS), OPS, st.sampled_from([7, -12.5, 0, 100_000, 1e40, 9, 16])),
+    st.builds(InNetwork, st.sampled_from(WORDS), NETWORKS),
+    st.builds(SameAs, st.sampled_from(WORDS), st.sampled_from(WORDS), st.sampled_from(list(Relation)), st.booleans()),
+    st.builds(
+        InTime, st.just("timestamp"), st.sampled_from(list(TimePart)), st.sampled_from([0, 1, 12, 31, 53, 1970, 2262])
+    ),
     st.builds(Match, st.sampled_from(WORDS), REGEXES, st.just(Syntax.REGEX)),
 )
 
@@ -53,7 +85,7 @@ def _column(field: Any, count: int) -> st.SearchStrategy[Any]:
     if field.name in WORDS:
         value = BYTES if field.name == "raw" else TEXTS
     elif field.name in NUMBERS:
-        value = TINY
+        value = TINY | TIMES if field.name == "timestamp" else TINY
     elif field.name == "attributes":
         value = st.dictionaries(st.sampled_from(["k", "a.b", "x"]), TEXTS, max_size=2).map(lambda d: list(d.items()))
     else:
@@ -126,7 +158,28 @@ def _one(**values: Any) -> pa.RecordBatch:
         (Match("k8s_pod", "api-?", Syntax.WILDCARD), True),
         (Match("k8s_pod", "api", Syntax.WILDCARD), False),
         (Match("k8s_pod", "API-*", Syntax.WILDCARD), False),
+        (Match("k8s_pod", "API-*", Syntax.WILDCARD, cased=False), True),
+        (Match("k8s_pod", "*P*I*", Syntax.WILDCARD, cased=False), True),
+        (Match("k8s_pod", r"api\-1", Syntax.WILDCARD), False),
+        (Match("body", "EXEC K", Syntax.WILDCARD, cased=False), False),
+        (Match("attributes.star", r"a\*\\b", Syntax.WILDCARD), True),
+        (Match("attributes.star", r"A\*\?b", Syntax.WILDCARD, cased=False), False),
+        (Match("attributes.star", r"A?\\b", Syntax.WILDCARD, cased=False), True),
         (Match("k8s_pod", "p.-", Syntax.REGEX), True),
+        (Number("attributes.n", Op.GE, 137), True),
+        (Number("attributes.n", Op.LT, 1370.25), True),
+        (Number("attributes.star", Op.NE, 0), False),
+        (InNetwork("attributes.ip", "10.9.0.0/16"), True),
+        (InNetwork("attributes.ip", "10.8.0.0/16"), False),
+        (InNetwork("attributes.v6", "fd00::/8"), True),
+        (InNetwork("attributes.v6", "fd00::/128"), False),
+        (SameAs("body", "attributes.exec", Relation.STARTSWITH, cased=False), True),
+        (SameAs("body", "attributes.exec", Relation.STARTSWITH), False),
+        (SameAs("body", "k8s_pod_uid", Relation.CONTAINS), False),
+        (InTime("timestamp", TimePart.YEAR, 2026), True),
+        (InTime("timestamp", TimePart.WEEK, 47), True),
+        (InTime("timestamp", TimePart.HOUR, 11), True),
+        (InTime("guest_timestamp", TimePart.HOUR, 11), False),
         (Compare("k8s_pod", Op.EQ, "API-1"), False),
         (Compare("k8s_pod_uid", Op.NE, "x"), False),
         (Not(Compare("k8s_pod_uid", Op.EQ, "x")), True),
@@ -152,7 +205,14 @@ def test_what_conditions_say(where: Predicate, *, holds: bool) -> None:
         body="exec \u212a",
         raw=b"only in \xff raw only in RAW",
         k8s_pod="api-1",
-        attributes=[("k", "v")],
+        attributes=[
+            ("k", "v"),
+            ("star", "a*\\b"),
+            ("n", "137.5"),
+            ("ip", "10.9.8.7"),
+            ("v6", "FD00::7%eth0"),
+            ("exec", "EXEC"),
+        ],
         timestamp=1_795_000_000_123_456_789,
     )
 
