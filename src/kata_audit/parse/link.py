@@ -63,7 +63,9 @@ def link(rows: RecordRows) -> FactRows:
         Rows of `FACT_SCHEMA`: each distinct fact once, with the smallest `seq` that stated it.
     """
     table = pa.Table.from_arrays([_plain(rows.column(name)) for name in LINK_COLUMNS], names=list(LINK_COLUMNS))
-    host = table.filter(pc.equal(table["origin"], Origin.HOST))
+    ours = pc.fill_null(pc.equal(table["component"], Component.KATA_AUDIT), False)
+    # A finding repeats identities, some of records that may state none for others (law L7).
+    host = table.filter(pc.and_not(pc.equal(table["origin"], Origin.HOST), ours))
     facts = [_stated(host, kind, subject, object_) for kind, subject, object_ in _STATEMENTS]
     facts.append(_own_containers(host))
     speakers = host.filter(pc.is_in(host["component"], pa.array([str(name) for name in _PID_SPEAKERS])))

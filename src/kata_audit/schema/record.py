@@ -203,7 +203,7 @@ IDENTITY = (
         "identity_basis",
         _WORD,
         "identity",
-        "Where the identity was stated: cri, shim, source, cgroup, cmdline, path, text, api.",
+        "Where the identity was stated: cri, shim, source, cgroup, cmdline, path, text, api; finding: repeated by one.",
     ),
 )
 POSITION = (

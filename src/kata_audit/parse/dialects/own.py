@@ -4,7 +4,6 @@ r"""What kata-audit says itself: one JSON object a record, in a form of its own.
 ours, never the text: the same words from anywhere else are nobody's.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,23 +11,10 @@ from kata_audit.parse.about import About
 from kata_audit.parse.dialects.base import Dialect, Scan
 from kata_audit.parse.frames.journal_json import load_once_named
 from kata_audit.schema.event import UNKNOWN_ACTOR, Action, ActorSource, Confidence, Outcome
-from kata_audit.schema.record import Component
+from kata_audit.schema.finding import FINDING_EVENT, subject_of
+from kata_audit.schema.record import IDENTITY_COLUMNS, Component
 from kata_audit.schema.severity import NUMBER_OF
 from kata_audit.schema.source import OWN_DIALECT
-
-
-def spell(event: str, severity: str, message: str, *, time: str, **attributes: str) -> bytes:
-    """Spell a record of ours.
-
-    Args:
-        event: Its name, `<room>.<what happened>`.
-        severity: The OTel word of its severity.
-        message: One sentence.
-        time: RFC 3339, UTC.
-        attributes: What else is known; `action`, `object`, `outcome` and `actor` become columns.
-    """
-    record = {"time": time, "event": event, "severity": severity, "message": message, "attributes": attributes}
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _load(text: str) -> Mapping[str, Any] | None:
@@ -55,6 +41,7 @@ _WHO = frozenset(("action", "object", "outcome", "actor"))
 _COLUMNS = (
     *("time", "severity_number", "body", "component", "event_name"),
     *("action", "object", "outcome", "actor", "actor_source", "actor_confidence"),
+    *IDENTITY_COLUMNS,
 )
 
 
@@ -70,6 +57,8 @@ def _columns(record: Mapping[str, Any] | None, text: str) -> dict[str, Any]:
         "component": Component.KATA_AUDIT,
         "event_name": record["event"],
     }
+    if record["event"] == FINDING_EVENT:
+        return found | _identities(said)
     if said.get("action") not in set(Action):
         return found
     outcome = said.get("outcome")
@@ -83,6 +72,13 @@ def _columns(record: Mapping[str, Any] | None, text: str) -> dict[str, Any]:
     }
 
 
+def _identities(said: Mapping[str, str]) -> dict[str, str]:
+    """Give the identities of what a finding is about: it repeats what the records it rests on state, or are joined with."""
+    about = subject_of(said)
+    found = {name: about[name] for name in IDENTITY_COLUMNS if name in about and name != "identity_basis"}
+    return found | {"identity_basis": "finding"} if found else {}
+
+
 ABOUT = About(
     producer="kata-audit itself, under a receiver `kata-audit:<kind>` that nothing else can have.",
     versions="This one.",
@@ -91,6 +87,24 @@ ABOUT = About(
             '{"time":"2026-11-23T06:07:28.903288Z","event":"collect.lost","severity":"WARN","message":"Records were removed'
             ' at their source before they were read.","attributes":{"source":"journald?system","log.records.lost":"12",'
             '"action":"lose-records","object":"journald?system"}}'
+        ),
+        (
+            '{"time":"2026-11-18T11:06:40.000000005Z","event":"detect.finding","severity":"ERROR","message":"A policy'
+            ' refused a request","attributes":{"finding.id":"41210c776f2b9eea673ddeeb1b842c83","finding.rule_id":"KA-008",'
+            '"finding.rule_digest":"abababababababababababababababababababababababababababababababab","finding.title":"A'
+            ' policy refused a request","finding.level":"high","finding.maturity":"stable","finding.claim":"false",'
+            '"finding.first_ns":"1795000000000000000","finding.time_ns":"1795000000000000005","finding.count":"2",'
+            '"finding.records":"kata-audit/lab/node/00112233/4,kata-audit/lab/node/00112233/9","finding.group_by":'
+            '"sandbox_id","finding.subject.k8s_namespace":"shop","finding.subject.k8s_pod":"web-1","finding.subject.sandbox'
+            '_id":"5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a","finding.detail.expected":"none"}}'
+        ),
+        (
+            '{"time":"2026-11-18T11:06:40.000000009Z","event":"alert.act","severity":"INFO","message":"Alert'
+            ' a1a1a1a1a1a1a1a1 was acknowledged.","attributes":{"act.id":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f",'
+            '"act.kind":"ack","act.time_ns":'
+            '"1795000000000000009","act.user":"root","act.as":"","act.reason":"I look at it.","act.target":'
+            '"a1a1a1a1a1a1a1a1","act.verdict":"","act.until_ns":"","action":"update","object":"alert/a1a1a1a1a1a1a1a1",'
+            '"outcome":"success","actor":"root"}}'
         ),
     ),
     holes=("None: the form is ours.",),

@@ -9,8 +9,9 @@ from tests.evidence import attributes, column, derive, evidence, row
 from tests.mutations import json_mutations
 
 from kata_audit.clock import ManualClock
-from kata_audit.parse.dialects.own import ABOUT, DIALECT, spell
+from kata_audit.parse.dialects.own import ABOUT, DIALECT
 from kata_audit.pipeline.own import OwnRecords
+from kata_audit.schema.own import spell
 from kata_audit.schema.source import OWN_RECEIVER, Transport, dialect_of, origin_of
 
 LOSS = ABOUT.examples[0]
@@ -73,7 +74,7 @@ def test_no_data_breaks_it(data: dict[str, object], text: str) -> None:
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_what_is_spelled_is_read(message: str, value: str) -> None:
-    raw = spell("collect.started", "INFO", message, time="2026-11-23T06:07:28.903288Z", note=value)
+    raw = spell("collect.started", "INFO", message, time_ns=1_795_500_000_000_000_000, attributes={"note": value})
     scan = DIALECT.scan([raw.decode().removesuffix("\n")], [False])
 
     assert raw.count(b"\n") == 1
