@@ -73,12 +73,17 @@ def first_of_each(facts: Iterable[Fact]) -> dict[str, str]:
         >>> first_of_each([Fact("s", "late", "n", "", 9), Fact("s", "early", "n", "", 2)])
         {'s': 'early'}
     """
-    named: dict[str, tuple[int, str]] = {}
+    return {subject: fact.object for subject, fact in earliest_of_each(facts).items()}
+
+
+def earliest_of_each(facts: Iterable[Fact]) -> dict[str, Fact]:
+    """Give each subject's earliest fact."""
+    named: dict[str, Fact] = {}
     for fact in facts:
         known = named.get(fact.subject)
-        if known is None or (fact.seq, fact.object) < known:
-            named[fact.subject] = (fact.seq, fact.object)
-    return {subject: known[1] for subject, known in named.items()}
+        if known is None or (fact.seq, fact.object) < (known.seq, known.object):
+            named[fact.subject] = fact
+    return named
 
 
 class Tenure(NamedTuple):
@@ -92,8 +97,13 @@ class Tenure(NamedTuple):
     sandbox: str
 
 
-def tenures(facts: Iterable[Fact]) -> list[Tenure]:
-    """Turn facts on process ids into who had them when; pass every fact of each pid."""
+def tenures(facts: Iterable[Fact], *, reach_back: bool = True) -> list[Tenure]:
+    """Turn facts on process ids into who had them when; pass every fact of each pid.
+
+    Args:
+        facts: The facts.
+        reach_back: Whether the first statement on a process id holds for what was written before it too.
+    """
     told: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
     for fact in facts:
         told[fact.node, fact.boot_id, fact.subject].append((fact.seq, fact.object))
@@ -105,5 +115,5 @@ def tenures(facts: Iterable[Fact]) -> list[Tenure]:
                 changes.append((seq, sandbox))
         ends = [seq for seq, _ in changes[1:]] + [None]
         for number, (seq, sandbox) in enumerate(changes):
-            found.append(Tenure(node, boot_id, pid, seq if number else 0, ends[number], sandbox))
+            found.append(Tenure(node, boot_id, pid, seq if number or not reach_back else 0, ends[number], sandbox))
     return found

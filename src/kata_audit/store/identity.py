@@ -40,7 +40,7 @@ from kata_audit.predicate.tree import (
 from kata_audit.schema.fact import FactKind
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Origin
-from kata_audit.store.facts import Facts, Tenure, first_of_each, tenures
+from kata_audit.store.facts import Fact, Facts, Tenure, earliest_of_each, first_of_each, tenures
 
 FILLED = (
     "sandbox_id",
@@ -66,60 +66,71 @@ _OF_UID = {"k8s_namespace": FactKind.POD_UID_NAMESPACE, "k8s_pod": FactKind.POD_
 _OF_CONTAINER = {"k8s_container": FactKind.CONTAINER_NAME, "image": FactKind.CONTAINER_IMAGE}
 
 
-def fill(rows: RecordRows, facts: Facts) -> RecordRows:
+def fill(rows: RecordRows, facts: Facts, *, as_stated: bool = False) -> RecordRows:
     """Fill the identity columns that a record does not state.
 
     Args:
         rows: Rows with the columns `CLUES` and any of `FILLED`.
         facts: All facts known.
+        as_stated: Join to a record only what records up to it had stated, as detection does; readers of history join all.
 
     Returns:
         The same rows in order (L2), with more values in those of the columns `FILLED` that are there.
     """
+    join = _Join(rows, facts, as_stated=as_stated)
     stated = rows.column("sandbox_id")
-    container = pc.coalesce(rows.column("container_id"), _by_exec(rows, facts))
-    above = _owners(facts, [stated, container])
-    sandbox = pc.coalesce(stated, _mapped(container, above), _by_process(rows, facts))
-    further = _owners(facts, [sandbox])
-    sandbox = pc.coalesce(_mapped(sandbox, further), sandbox)
-    named = pc.if_else(pc.is_valid(_mapped(stated, above)), stated, None)
+    container = pc.coalesce(rows.column("container_id"), _by_exec(rows, join))
+    above = join.known(FactKind.CONTAINER_SANDBOX, stated, container)
+    sandbox = pc.coalesce(stated, join.mapped(container, above), _by_process(rows, facts, as_stated=as_stated))
+    sandbox = pc.coalesce(join.looked_up(sandbox, FactKind.CONTAINER_SANDBOX), sandbox)
+    named = pc.if_else(pc.is_valid(join.mapped(stated, above)), stated, None)
     seen = {"sandbox_id": sandbox, "container_id": pc.coalesce(container, named)}
     for name, kind in _OF_CONTAINER.items():
         if name in rows.schema.names:
-            seen[name] = pc.coalesce(rows.column(name), _looked_up(seen["container_id"], kind, facts))
+            seen[name] = pc.coalesce(rows.column(name), join.looked_up(seen["container_id"], kind))
     for name, kind in _OF_SANDBOX.items():
         if name in rows.schema.names:
-            seen[name] = _by_sandbox(rows, name, kind, sandbox, facts)
+            seen[name] = _by_sandbox(rows, name, kind, sandbox, join)
     for name, column in seen.items():
         rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), column)
     return rows
 
 
-def _by_sandbox(rows: RecordRows, name: str, kind: FactKind, sandbox: Any, facts: Facts) -> Any:
+class _Join:
+    """Looks up what facts say of the subjects in columns of some rows."""
+
+    def __init__(self, rows: RecordRows, facts: Facts, *, as_stated: bool) -> None:
+        self._facts = facts
+        self._seqs = rows.column("seq") if as_stated and rows.num_rows else None
+        self._first = pc.min(self._seqs).as_py() if self._seqs is not None else 0
+
+    def known(self, kind: FactKind, *columns: Any) -> dict[str, Fact]:
+        """Give the earliest fact about each value of some columns."""
+        values = {value for column in columns for value in pc.unique(column).to_pylist() if value is not None}
+        return earliest_of_each(self._facts.of_subjects(kind, values))
+
+    def mapped(self, column: Any, known: Mapping[str, Fact]) -> Any:
+        """Give for each value of a column the object of its fact, where the row may know it."""
+        if not known:
+            return pa.nulls(len(column), pa.string())
+        coded = column.dictionary_encode()
+        facts = [known.get(value) for value in coded.dictionary.to_pylist()]
+        objects = pa.array([None if fact is None else fact.object for fact in facts], pa.string()).take(coded.indices)
+        if self._seqs is None or all(fact.seq <= self._first for fact in known.values()):
+            return objects
+        stated = pa.array([None if fact is None else fact.seq for fact in facts], pa.uint64()).take(coded.indices)
+        return pc.if_else(pc.less_equal(stated, self._seqs), objects, None)
+
+    def looked_up(self, column: Any, kind: FactKind) -> Any:
+        """Give for each value of a column what facts of a kind say of it."""
+        return self.mapped(column, self.known(kind, column))
+
+
+def _by_sandbox(rows: RecordRows, name: str, kind: FactKind, sandbox: Any, join: _Join) -> Any:
     column = rows.column(name)
     if name in _OF_UID:
-        column = pc.coalesce(column, _looked_up(rows.column("k8s_pod_uid"), _OF_UID[name], facts))
-    return pc.coalesce(column, _looked_up(sandbox, kind, facts))
-
-
-def _distinct(columns: Iterable[Any]) -> set[str]:
-    return {value for column in columns for value in pc.unique(column).to_pylist() if value is not None}
-
-
-def _owners(facts: Facts, columns: Iterable[Any]) -> dict[str, str]:
-    """Give the sandbox of each id that facts know as a container."""
-    return first_of_each(facts.of_subjects(FactKind.CONTAINER_SANDBOX, _distinct(columns)))
-
-
-def _looked_up(column: Any, kind: FactKind, facts: Facts) -> Any:
-    return _mapped(column, first_of_each(facts.of_subjects(kind, _distinct([column]))))
-
-
-def _mapped(column: Any, known: Mapping[str, str]) -> Any:
-    if not known:
-        return pa.nulls(len(column), pa.string())
-    coded = column.dictionary_encode()
-    return pa.array([known.get(value) for value in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
+        column = pc.coalesce(column, join.looked_up(rows.column("k8s_pod_uid"), _OF_UID[name]))
+    return pc.coalesce(column, join.looked_up(sandbox, kind))
 
 
 def _silent_host(rows: RecordRows) -> Any:
@@ -128,13 +139,13 @@ def _silent_host(rows: RecordRows) -> Any:
     return pc.and_(silent, pc.fill_null(pc.equal(rows.column("origin").cast(pa.string()), str(Origin.HOST)), False))
 
 
-def _by_exec(rows: RecordRows, facts: Facts) -> Any:
+def _by_exec(rows: RecordRows, join: _Join) -> Any:
     """Give the container of the exec that a record states, for host records that state no other identity."""
     execs = pc.if_else(_silent_host(rows), rows.column("exec_id"), None)
-    return _looked_up(execs, FactKind.EXEC_CONTAINER, facts)
+    return join.looked_up(execs, FactKind.EXEC_CONTAINER)
 
 
-def _by_process(rows: RecordRows, facts: Facts) -> Any:
+def _by_process(rows: RecordRows, facts: Facts, *, as_stated: bool) -> Any:
     """Give the sandbox whose process wrote a record, for host records that state no identity."""
     silent = pc.and_(_silent_host(rows), pc.is_null(rows.column("exec_id")))
     at = pc.indices_nonzero(pc.and_(silent, pc.is_valid(rows.column("pid"))))
@@ -144,7 +155,7 @@ def _by_process(rows: RecordRows, facts: Facts) -> Any:
     asked = rows.select(["node", "boot_id", "pid", "seq"]).take(at).to_pydict()
     pids = [str(pid) for pid in asked["pid"]]
     held = defaultdict(list)
-    for tenure in tenures(facts.of_subjects(FactKind.PID_SANDBOX, set(pids))):
+    for tenure in tenures(facts.of_subjects(FactKind.PID_SANDBOX, set(pids)), reach_back=not as_stated):
         held[tenure.node, tenure.boot_id, tenure.pid].append(tenure)
     for row, node, boot, pid, seq in zip(at.to_pylist(), asked["node"], asked["boot_id"], pids, asked["seq"], strict=True):
         for tenure in held.get((node, boot or "", pid), ()):

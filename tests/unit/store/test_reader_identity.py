@@ -142,7 +142,7 @@ def test_of_two_facts_the_earlier_holds() -> None:
     assert evaluate(rewrite(Compare("k8s_pod", Op.EQ, "late"), facts), records({"sandbox_id": "s1"})).to_pylist() == [False]
 
 
-def _facts() -> st.SearchStrategy[FactTable]:
+def any_facts() -> st.SearchStrategy[FactTable]:
     objects = {
         FactKind.CONTAINER_SANDBOX: IDS,
         FactKind.PID_SANDBOX: IDS,
@@ -165,7 +165,7 @@ def _facts() -> st.SearchStrategy[FactTable]:
     return st.lists(one, max_size=12).map(lambda facts: known(*facts))
 
 
-def _rows() -> st.SearchStrategy[pa.RecordBatch]:
+def any_rows() -> st.SearchStrategy[pa.RecordBatch]:
     optional = {name: st.none() | st.sampled_from(NAMES) for name in FILLED}
     row = st.fixed_dictionaries(
         {
@@ -202,7 +202,7 @@ _CONDITIONS = st.recursive(
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
-@given(rows=_rows(), facts=_facts(), where=_CONDITIONS)
+@given(rows=any_rows(), facts=any_facts(), where=_CONDITIONS)
 def test_a_rewritten_condition_picks_what_the_filled_rows_show(
     rows: pa.RecordBatch, facts: FactTable, where: Predicate
 ) -> None:
@@ -211,7 +211,7 @@ def test_a_rewritten_condition_picks_what_the_filled_rows_show(
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(rows=_rows(), facts=_facts())
+@given(rows=any_rows(), facts=any_facts())
 def test_filling_keeps_rows_and_statements(rows: pa.RecordBatch, facts: FactTable) -> None:
     """L2; and whatever a record states beside its sandbox stays as it is."""
     filled = fill(rows, facts)
