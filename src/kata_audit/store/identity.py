@@ -16,23 +16,27 @@ that a guest claims names another row.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kata_audit.errors import UsageError
 from kata_audit.predicate.rows import evaluate
 from kata_audit.predicate.tree import (
     And,
     Compare,
+    InNetwork,
     Leaf,
     Match,
     Not,
+    Number,
     OneOf,
     Op,
     Or,
     Predicate,
     Present,
+    SameAs,
     all_of,
     any_of,
     replace_leaves,
@@ -56,6 +60,8 @@ FILLED = (
 CLUES = ("seq", "node", "origin", "pid", "boot_id", "sandbox_id", "container_id", "exec_id", "k8s_pod_uid")
 """Columns that `fill()` reads beside the ones it fills."""
 
+_Leaf: TypeAlias = Compare | OneOf | Present | Match | Number | InNetwork
+"""A condition on one field of identity."""
 _OF_SANDBOX = {
     "k8s_namespace": FactKind.SANDBOX_NAMESPACE,
     "k8s_pod": FactKind.SANDBOX_POD,
@@ -173,12 +179,20 @@ def rewrite(where: Predicate, facts: Facts) -> Predicate:
 
     Returns:
         A condition that holds of a stored row exactly where `where` holds of the filled one.
+
+    Raises:
+        UsageError: It compares a field of identity with another field.
     """
     return replace_leaves(where, lambda leaf: _rewrite_leaf(leaf, facts))
 
 
 def _rewrite_leaf(leaf: Leaf, facts: Facts) -> Predicate:
-    if not isinstance(leaf, Compare | OneOf | Present | Match) or leaf.field not in FILLED:
+    if isinstance(leaf, SameAs) and {leaf.field, leaf.other} & set(FILLED):
+        raise UsageError(
+            f"`{leaf.field}` and `{leaf.other}` cannot be compared with each other in a store.",
+            hint="Identities are joined when records are read; compare other fields, or ask for values.",
+        )
+    if not isinstance(leaf, _Leaf) or leaf.field not in FILLED:
         return leaf
     if leaf.field == "sandbox_id":
         return _sandbox_condition(leaf, facts)
@@ -213,7 +227,7 @@ def _values(leaf: Leaf) -> frozenset[str] | None:
     )
 
 
-def _test_of(leaf: Compare | OneOf | Present | Match) -> Callable[[Iterable[str]], frozenset[str]]:
+def _test_of(leaf: _Leaf) -> Callable[[Iterable[str]], frozenset[str]]:
     """Make of a condition the function that picks the values it holds of."""
 
     def pick(values: Iterable[str]) -> frozenset[str]:
@@ -224,7 +238,7 @@ def _test_of(leaf: Compare | OneOf | Present | Match) -> Callable[[Iterable[str]
     return pick
 
 
-def _subjects(leaf: Compare | OneOf | Present | Match, kind: FactKind, facts: Facts) -> frozenset[str]:
+def _subjects(leaf: _Leaf, kind: FactKind, facts: Facts) -> frozenset[str]:
     """Give the subjects whose object, by the earliest fact, a condition holds of."""
     values = _values(leaf)
     if values is None:
@@ -236,7 +250,7 @@ def _subjects(leaf: Compare | OneOf | Present | Match, kind: FactKind, facts: Fa
     return frozenset(subject for subject, named in known.items() if named in fitting)
 
 
-def _container_condition(leaf: Compare | OneOf | Present | Match, facts: Facts) -> Predicate:
+def _container_condition(leaf: _Leaf, facts: Facts) -> Predicate:
     values = _values(leaf)
     kind = FactKind.CONTAINER_SANDBOX
     known = facts.every(kind) if values is None else facts.of_subjects(kind, values)
@@ -262,7 +276,7 @@ def _sandbox_is(sandboxes: frozenset[str], facts: Facts) -> Predicate:
     return _sandbox_condition(OneOf("sandbox_id", sandboxes), facts) if sandboxes else Or(())
 
 
-def _sandbox_condition(leaf: Compare | OneOf | Present | Match, facts: Facts) -> Predicate:
+def _sandbox_condition(leaf: _Leaf, facts: Facts) -> Predicate:
     """Say which stored rows belong to the sandboxes that a condition holds of."""
     values, pick = _values(leaf), _test_of(leaf)
     kind = FactKind.CONTAINER_SANDBOX
@@ -288,7 +302,7 @@ def _sandbox_condition(leaf: Compare | OneOf | Present | Match, facts: Facts) ->
 
 
 def _bases(
-    leaf: Compare | OneOf | Present | Match,
+    leaf: _Leaf,
     values: frozenset[str] | None,
     inside: frozenset[str],
     moved: frozenset[str],

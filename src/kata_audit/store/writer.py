@@ -133,6 +133,14 @@ class Writer:
         self._pending = keep_within_entry(PendingCut(Cut(first, end), join_rows(pieces), tuple(gaps)))
         return self._pending.cut, self._pending.evidence
 
+    def waiting(self) -> Iterator[EvidenceRows]:
+        """Read every record that is durable and not sealed, a frame at a time.
+
+        Raises:
+            StoreError: The spool cannot be read.
+        """
+        return self._spool.waiting()
+
     def seal(self, cut: Cut, batches: Iterable[Batch], *, derive: str, states: Mapping[str, bytes]) -> bytes:
         """Commit a cut to the log.
 

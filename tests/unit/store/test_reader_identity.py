@@ -3,11 +3,28 @@
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kata_audit.errors import UsageError
 from kata_audit.predicate.rows import evaluate
-from kata_audit.predicate.tree import And, Compare, Match, Not, OneOf, Op, Or, Predicate, Present, Syntax
+from kata_audit.predicate.tree import (
+    And,
+    Compare,
+    InNetwork,
+    Match,
+    Not,
+    Number,
+    OneOf,
+    Op,
+    Or,
+    Predicate,
+    Present,
+    Relation,
+    SameAs,
+    Syntax,
+)
 from kata_audit.schema.fact import FACT_SCHEMA, FactKind
 from kata_audit.schema.record import RECORD_SCHEMA
 from kata_audit.store.facts import Fact, FactTable, tenures
@@ -15,7 +32,7 @@ from kata_audit.store.identity import FILLED, fill, rewrite
 
 NODE, BOOT = "lab/worker-a", "b1"
 IDS = ("s1", "s2", "s3", "c1", "c2")
-NAMES = ("one", "two", "c1")
+NAMES = ("one", "two", "c1", "1", "10.0.0.1")
 
 
 def records(*rows: dict[str, Any]) -> pa.RecordBatch:
@@ -188,7 +205,9 @@ _LEAVES: st.SearchStrategy[Predicate] = st.one_of(
     st.builds(Compare, _FIELDS, st.sampled_from([Op.EQ, Op.EQ, Op.NE, Op.LT, Op.GE]), _VALUES),
     st.builds(OneOf, _FIELDS, st.frozensets(_VALUES, max_size=4)),
     st.builds(Present, _FIELDS),
-    st.builds(Match, _FIELDS, st.sampled_from(["s*", "c?", "*o*", "*"]), st.just(Syntax.WILDCARD)),
+    st.builds(Match, _FIELDS, st.sampled_from(["s*", "C?", "*o*", "*"]), st.just(Syntax.WILDCARD), st.booleans()),
+    st.builds(Number, _FIELDS, st.sampled_from([Op.GE, Op.NE]), st.integers(0, 2)),
+    st.builds(InNetwork, _FIELDS, st.just("10.0.0.0/8")),
 )
 _CONDITIONS = st.recursive(
     _LEAVES,
@@ -208,6 +227,12 @@ def test_a_rewritten_condition_picks_what_the_filled_rows_show(
 ) -> None:
     """The law of this file: filling and then asking is asking, rewritten, what is stored."""
     assert evaluate(rewrite(where, facts), rows).to_pylist() == evaluate(where, fill(rows, facts)).to_pylist()
+
+
+def test_an_identity_is_not_compared_with_another_field() -> None:
+    """What a store cannot ask exactly is refused, not asked inexactly."""
+    with pytest.raises(UsageError, match="image"):
+        rewrite(SameAs("image", "k8s_container", Relation.CONTAINS), known())
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
