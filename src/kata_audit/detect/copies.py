@@ -1,0 +1,43 @@
+"""Copies of one record are one event: the first that comes counts.
+
+The Go shim writes most records twice. A claim is no copy of a host's record, whatever it says (law L7).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kata_audit.detect.state import Copies
+from kata_audit.schema.source import Origin
+
+REACH: Final = 16_384
+"""Copies come within so many records; what comes later is an event of its own."""
+
+
+class Seen:
+    """The events whose records have copies.
+
+    Args:
+        copies: Those seen before, in the order in which they came.
+    """
+
+    def __init__(self, copies: Copies) -> None:
+        self._copies = dict(copies)
+        self._last = max(self._copies.values(), default=0)
+
+    def is_copy(self, rule_id: str, record: Mapping[str, Any]) -> bool:
+        """Say whether a rule held for a copy of a record before; if not, note that it did now."""
+        if record["copy_key"] is None:
+            return False
+        key = (rule_id, record["tenant"], record["node"], record["origin"] == Origin.GUEST, record["copy_key"])
+        first = self._copies.get(key)
+        self._last = record["seq"]
+        if first is not None and self._last - first <= REACH:
+            return True
+        self._copies.pop(key, None)
+        self._copies[key] = self._last
+        return False
+
+    @property
+    def copies(self) -> Copies:
+        """Those of which a copy may still come."""
+        return {key: seq for key, seq in self._copies.items() if self._last - seq <= REACH}

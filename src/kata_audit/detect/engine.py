@@ -1,0 +1,187 @@
+"""The live engine: the records of a cut, judged by rules, become findings.
+
+Findings come in the order of the records, never of the cuts: judging the same records in other batches gives the same
+findings, byte for byte (law L5).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kata_audit.detect.copies import Seen
+from kata_audit.detect.event import Event, shorten
+from kata_audit.detect.limits import Limit, Tally
+from kata_audit.detect.rule import Rule
+from kata_audit.detect.ruleset import DETAIL_FIELDS, PLACE_FIELDS, Ruleset
+from kata_audit.detect.state import State
+from kata_audit.predicate.rows import Columns
+from kata_audit.schema.finding import FINDING_KIND, Finding
+from kata_audit.schema.record import RecordRows
+from kata_audit.schema.source import OWN_RECEIVER, Origin
+
+_OWN_FINDING: Final = f"{OWN_RECEIVER}:{FINDING_KIND}"
+_MARKS: Final = ("seq", "timestamp", "observed_timestamp", "origin", "copy_key", "node", "tenant")
+_HOST_CLOCKS: Final = ("host", "journal")
+"""Bases of times that the stream's clock goes by: a guest's own clock never turns it."""
+
+
+def judge(ruleset: Ruleset, state: State, rows: pa.Table, watermark_ns: int = 0) -> tuple[State, tuple[Finding, ...]]:
+    """Judge the records of a cut.
+
+    Args:
+        ruleset: The rules.
+        state: What is remembered of the records before; `State()` at first.
+        rows: The records, in order of `seq`, their identity filled in from facts that stand at or before each.
+        watermark_ns: Time up to which the caller knows that no event is to come, in nanoseconds; 0 leaves it to the records
+            themselves.
+
+    Returns:
+        What is to be remembered, and the findings in their order. The state given is left as it was.
+    """
+    judging = _Judging(ruleset, state)
+    if rows.num_rows:
+        judging.take(rows.combine_chunks().to_batches()[0])
+    judging.advance(watermark_ns)
+    return judging.result()
+
+
+def flush(ruleset: Ruleset, state: State) -> tuple[State, tuple[Finding, ...]]:
+    """Judge what still waits for its place in the order of events, at the end of all records.
+
+    Returns:
+        What is to be remembered, and the findings in their order.
+    """
+    return _Judging(ruleset, state).result()
+
+
+class _Judging:
+    """One cut being judged."""
+
+    def __init__(self, ruleset: Ruleset, state: State) -> None:
+        self._rules = ruleset
+        self._state = state
+        self._clock = state.clock_ns
+        self._watermark = state.watermark_ns
+        self._limits: dict[str, Limit] = {}
+        self._seen = Seen(state.copies)
+        self._findings: list[Finding] = []
+
+    def take(self, rows: RecordRows) -> None:
+        """Judge records."""
+        held = [(rule, those.to_pylist()) for rule, those in self._rules.prefilter.holding(rows)]
+        by_row: dict[int, list[Rule]] = {}
+        for number, those in held:
+            for row in those:
+                by_row.setdefault(row, []).append(self._rules.base[number])
+        own = _own_findings(rows)
+        matched = pa.array(sorted(row for row in by_row if row not in own), pa.int64())
+        clocks = _clocks(rows, self._clock)
+        for row, record, clock in zip(
+            matched.to_pylist(), self._records(rows, matched, by_row), clocks.take(matched).to_pylist(), strict=True
+        ):
+            self._clock = clock
+            self._judge(record, by_row[row])
+        self._clock = clocks[-1].as_py()
+
+    def _records(self, rows: RecordRows, matched: Any, by_row: Mapping[int, list[Rule]]) -> list[dict[str, Any]]:
+        """Read what events need of the matched rows."""
+        rules = {rule.rule_id for those in by_row.values() for rule in those}
+        fields = dict.fromkeys([*_MARKS, *(field for rule in sorted(rules) for field in self._rules.fields[rule])])
+        columns = Columns(rows.select(_columns(fields)).take(matched))
+        values = [columns.column(field).to_pylist() for field in fields]
+        return [dict(zip(fields, one, strict=True)) for one in zip(*values, strict=True)]
+
+    def _judge(self, record: Mapping[str, Any], rules: list[Rule]) -> None:
+        """Judge one record by the rules that hold for it."""
+        for rule in rules:
+            if not self._seen.is_copy(rule.rule_id, record):
+                self._tell(rule, _event(rule, self._rules.fields[rule.rule_id], record), self._clock)
+
+    def _tell(self, rule: Rule, event: Event, clock_ns: int) -> None:
+        """Let a rule speak of an event, as often as it may."""
+        if rule.silent:
+            return
+        key = self._rules.keys[rule.rule_id]
+        limit = self._limits.get(key)
+        if limit is None:
+            limit = self._limits[key] = Limit(self._state.tallies.get(key, {}))
+        tally = limit.count(event, rule.group_by, clock_ns)
+        if tally is not None:
+            self._findings.append(_finding(rule, event, tally, self._rules.origin))
+
+    def advance(self, watermark_ns: int) -> None:
+        """Go on to the time up to which events can be put in order."""
+        self._watermark = max(self._watermark, self._clock - self._rules.lateness_ns, watermark_ns)
+
+    def result(self) -> tuple[State, tuple[Finding, ...]]:
+        """Give what is to be remembered, and the findings."""
+        known = set(self._rules.keys.values())
+        kept = {key: Limit(those) for key, those in self._state.tallies.items() if key in known}
+        tallies = {key: limit.tallies(self._clock) for key, limit in (kept | self._limits).items()}
+        state = State(
+            self._clock, self._watermark, {key: those for key, those in tallies.items() if those}, self._seen.copies
+        )
+        return state, tuple(self._findings)
+
+
+def _columns(fields: Mapping[str, None]) -> list[str]:
+    return list(dict.fromkeys(field.partition(".")[0] if field.startswith("attributes.") else field for field in fields))
+
+
+def _own_findings(rows: RecordRows) -> frozenset[int]:
+    """Find our own findings, which are not judged: a finding of a finding would have no end."""
+    own = pc.or_(
+        pc.equal(rows.column("receiver"), _OWN_FINDING), pc.starts_with(rows.column("receiver"), f"{_OWN_FINDING}:")
+    )
+    return frozenset(pc.indices_nonzero(pc.fill_null(own, False)).to_pylist())
+
+
+def _clocks(rows: RecordRows, before_ns: int) -> Any:
+    """Give the stream's clock at each record: the latest time so far that a host record stated and that was not to come."""
+    times = pc.min_element_wise(
+        rows.column("timestamp").cast(pa.int64()), rows.column("observed_timestamp").cast(pa.int64())
+    )
+    basis = rows.column("timestamp_basis").cast(pa.string())
+    stated = pc.fill_null(pc.is_in(basis, pa.array(_HOST_CLOCKS)), False)
+    return pc.cumulative_max(pc.fill_null(pc.if_else(stated, times, None), 0), start=before_ns)
+
+
+def _event(rule: Rule, fields: tuple[str, ...], record: Mapping[str, Any]) -> Event:
+    observed = record["observed_timestamp"]
+    time = record["timestamp"] if record["timestamp"] is not None else observed
+    values = {field: shorten(str(record[field])) for field in fields if record[field] is not None}
+    return Event(
+        rule.rule_id,
+        at_ns=time if observed is None else min(time, observed),
+        seq=record["seq"],
+        first_ns=time,
+        time_ns=time,
+        records=(record["seq"],),
+        claim=record["origin"] == Origin.GUEST,
+        node=record["node"],
+        tenant=record["tenant"],
+        values=values,
+        detail={field: values[field] for field in DETAIL_FIELDS if field in values},
+    )
+
+
+def _finding(rule: Rule, event: Event, tally: Tally, origin: str) -> Finding:
+    fields = dict.fromkeys((*rule.group_by, *PLACE_FIELDS))
+    return Finding(
+        rule_id=rule.rule_id,
+        rule_digest=rule.digest,
+        title=rule.about.title,
+        level=rule.level,
+        maturity=rule.maturity,
+        claim=tally.claim,
+        node=event.node,
+        tenant=event.tenant,
+        first_ns=tally.first_ns,
+        time_ns=event.time_ns,
+        count=tally.total,
+        records=tuple(f"{origin}/{seq}" for seq in tally.records),
+        subject={field: event.values[field] for field in fields if field in event.values},
+        detail=dict(event.detail),
+    )
