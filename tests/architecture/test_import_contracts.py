@@ -30,6 +30,9 @@ PLANTS = {
         STOREYS,
         "kata_audit.receivers.planted -> kata_audit.parse.planted",
     ),
+    "exporter reads the store": Plant(
+        {"exporters/planted.py": "import kata_audit.store\n"}, STOREYS, "kata_audit.exporters.planted -> kata_audit.store"
+    ),
     "floor climbs": Plant(
         {"schema/planted.py": "import kata_audit.store\n"}, STOREYS, "kata_audit.schema.planted -> kata_audit.store"
     ),

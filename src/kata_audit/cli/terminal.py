@@ -5,7 +5,6 @@ is not plainly visible leaves here as its number. The rule is the same for a pip
 """
 
 import os
-import re
 import shutil
 import sys
 import unicodedata
@@ -13,28 +12,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TextIO
 
-_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-"""Characters that Unicode calls letters or marks and that show nothing: fillers, joiners, variation selectors."""
+from kata_audit.schema.visible import is_visible, show
+
+__all__ = [
+    "escape_json",
+    "fit",
+    "is_coloured",
+    "pad",
+    "paint",
+    "progress",
+    "say",
+    "show",
+    "table",
+    "terminal_width",
+    "width_of",
+    "wrap",
+]
+
 _COLOURS = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 _SAMPLE_ROWS = 200
 """Rows read ahead to choose the widths of a table's columns."""
 _DEFAULT_WIDTH = 100
-
-
-def show(text: str) -> str:
-    r"""Make any text safe to print: what is not visible becomes `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
-
-    Args:
-        text: Anything, hostile included; a line end is a control character too.
-
-    Returns:
-        One line of visible characters and spaces.
-
-    Example:
-        >>> show("ok\x1b]52;c;AAAA\x07")
-        'ok\\x1b]52;c;AAAA\\x07'
-    """
-    return text if _is_visible(text) else "".join(c if _is_visible(c) else _number(c) for c in text)
 
 
 def escape_json(text: str) -> str:
@@ -42,18 +40,7 @@ def escape_json(text: str) -> str:
 
     Such characters stand only inside its strings, so the spelling is always allowed.
     """
-    return text if _is_visible(text) else "".join(c if _is_visible(c) else _json_number(c) for c in text)
-
-
-def _is_visible(text: str) -> bool:
-    return text.isprintable() and (text.isascii() or not _UNSEEN.search(text))
-
-
-def _number(character: str) -> str:
-    code = ord(character)
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return text if is_visible(text) else "".join(c if is_visible(c) else _json_number(c) for c in text)
 
 
 def _json_number(character: str) -> str:

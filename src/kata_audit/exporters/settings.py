@@ -1,0 +1,90 @@
+"""What a destination is set up with, `[[alerts.destination]]`; `config.py` reads it."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from kata_audit.errors import UsageError
+from kata_audit.schema.finding import Level
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_MOST_SECRET_BYTES = 64 * 1024
+
+
+class DestinationKind(StrEnum):
+    """What takes the notices."""
+
+    ALERTMANAGER = "alertmanager"
+    """Prometheus' Alertmanager, API v2."""
+    WEBHOOK = "webhook"
+    """A signed POST for each notice."""
+    APPRISE = "apprise"
+    """A service that Apprise knows: pagers, chats, mail, tickets."""
+    FILE = "file"
+    """A line of JSON for each notice, at the end of a file; `-` is stdout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One place that notices go to, `[[alerts.destination]]`."""
+
+    name: str
+    """What it is called in messages, and in the saved positions: a new name is a new destination."""
+    kind: DestinationKind
+    """`alertmanager`, `webhook`, `apprise` or `file`."""
+    url: str | None = None
+    """Where it is, of an Alertmanager or a webhook; it holds no secret."""
+    path: Path | None = None
+    """The file that a destination of kind `file` appends to; `-` is stdout."""
+    secret_file: Path | None = None
+    """File with its secret: the bearer token of an Alertmanager, the signing secret of a webhook, the URL of Apprise."""
+    secret_env: str | None = None
+    """Environment variable with its secret, in place of a file."""
+    ca_file: Path | None = None
+    """Certificates that its certificate is checked against, in PEM; left out, those of the system."""
+    allow: tuple[Network, ...] = ()
+    """Private networks that it may lie in, as CIDR; left out, only public addresses are connected to."""
+    plaintext: bool = False
+    """Whether it may be spoken to without TLS."""
+    min_level: Level = Level.HIGH
+    """The least severe level of alerts that it is told of."""
+    heartbeat: bool = False
+    """Whether it is told at every heartbeat that delivery is alive."""
+    standby: bool = False
+    """Whether it is told only what another destination did not take in time."""
+    second: str | None = None
+    """Name of the destination that is told of critical alerts which this one has not taken after `second_after_secs`."""
+    second_after_secs: float = 300.0
+    """Seconds that this destination has for a critical alert before the second one is told."""
+
+
+def read_secret(one: Destination, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Read a destination's secret, without the white space around it; None where it has none.
+
+    It is read for each attempt, so that a new secret needs no restart.
+
+    Raises:
+        UsageError: It is named and cannot be had. The text names the file or variable, never the secret.
+    """
+    if one.secret_env is not None:
+        if not environment.get(one.secret_env, "").strip():
+            raise UsageError(f"The secret of `{one.name}` is not there.", where=f"${one.secret_env}", hint="Set it.")
+        return environment[one.secret_env].strip()
+    if one.secret_file is None:
+        return None
+    try:
+        with one.secret_file.open("rb") as file:
+            text = file.read(_MOST_SECRET_BYTES).decode().strip()
+    except OSError as error:
+        where = str(one.secret_file)
+        raise UsageError(f"The secret of `{one.name}` cannot be read: {error.strerror}.", where=where) from error
+    except UnicodeDecodeError:
+        text = ""
+    if not text:
+        hint = "Write it there as text."
+        raise UsageError(f"The secret of `{one.name}` is empty or no text.", where=str(one.secret_file), hint=hint)
+    return text

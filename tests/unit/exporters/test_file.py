@@ -1,0 +1,57 @@
+"""A file gets whole lines, in order, and survives what happens to files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.notices import NOTICE
+
+from kata_audit.exporters.base import Delivery
+from kata_audit.exporters.file import LineFile
+from kata_audit.exporters.settings import Destination, DestinationKind
+
+
+def to(path: Path) -> LineFile:
+    return LineFile(Destination("file", DestinationKind.FILE, path=path))
+
+
+def test_each_notice_is_a_line(tmp_path: Path) -> None:
+    """Appended; a rotated file is followed by a new one."""
+    path = tmp_path / "alerts.jsonl"
+
+    assert to(path).export([NOTICE, NOTICE]) == Delivery(2)
+    path.rename(tmp_path / "alerts.jsonl.1")
+    assert to(path).export([NOTICE]) == Delivery(1)
+    lines = [
+        json.loads(line)
+        for name in ("alerts.jsonl.1", "alerts.jsonl")
+        for line in (tmp_path / name).read_text().splitlines()
+    ]
+    assert [line["data"]["dedup_key"] for line in lines] == [NOTICE.dedup_key] * 3
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    """Behind a crash the next notice begins on a line of its own."""
+    path = tmp_path / "alerts.jsonl"
+    path.write_bytes(b'{"type":"alert.fi')
+    to(path).export([NOTICE])
+
+    assert json.loads(path.read_text().splitlines()[1])["type"] == "alert.fired"
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """A folder that is not there, and a link that somebody put there."""
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+
+    assert to(tmp_path / "gone" / "x").export([NOTICE]) == Delivery(
+        0, problem="it cannot be written: No such file or directory"
+    )
+    assert to(tmp_path / "link").export([NOTICE]).taken == 0
+    assert not (tmp_path / "target").exists()
+
+
+def test_stdout_is_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
+    """For looking on."""
+    assert to(Path("-")).export([NOTICE]) == Delivery(1)
+    assert json.loads(capsys.readouterr().out)["data"]["rule_id"] == "KA-008"
