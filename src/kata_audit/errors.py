@@ -75,6 +75,10 @@ class CatalogError(UsageError):
     """The catalogue of known messages has mistakes."""
 
 
+class RulesError(UsageError):
+    """Detection rules have mistakes, or say what cannot be expressed."""
+
+
 class QueryError(UsageError):
     """A search query does not parse, or names a field that does not exist."""
 

@@ -108,8 +108,9 @@ class Rule:
     """One rule.
 
     `rule_id` is `KA-<number>`, or for a part that only other rules use, `ka_<number>_<what>`; such a part is `silent` and
-    makes no finding of its own. `digest` is 64 hex digits of SHA-256 over the file's bytes and the rule's id. `needs` asks
-    for one source of each group. `group_by` are the columns that tell one alert of the rule from another.
+    makes no finding of its own. `digest` is 64 hex digits of SHA-256 over all that decides what it finds: its file's
+    bytes, its id, and where it has them the lists that the configuration fills, filters, and the rules it counts. `needs`
+    asks for one source of each group. `group_by` are the columns that tell one alert of the rule from another.
     """
 
     rule_id: str

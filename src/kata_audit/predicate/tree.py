@@ -200,6 +200,31 @@ def any_of(*parts: Predicate) -> Predicate:
     return kept[0] if len(kept) == 1 else Or(kept)
 
 
+def simplify(where: Predicate) -> Predicate:
+    """Write a condition flat, without what says nothing; it holds for the same records.
+
+    Example:
+        >>> simplify(And((And((Present("body"), Not(NOTHING))), Present("pid"))))
+        And(parts=(Present(field='body'), Present(field='pid')))
+    """
+    if isinstance(where, Not):
+        inner = simplify(where.part)
+        if isinstance(inner, Not):
+            return inner.part
+        return Everything() if inner == NOTHING else NOTHING if inner == Everything() else Not(inner)
+    if isinstance(where, And):
+        parts = [part for inner in where.parts for part in _parts(simplify(inner), And)]
+        return NOTHING if NOTHING in parts else all_of(*dict.fromkeys(parts))
+    if isinstance(where, Or):
+        parts = [part for inner in where.parts for part in _parts(simplify(inner), Or)]
+        return Everything() if Everything() in parts else any_of(*dict.fromkeys(parts))
+    return NOTHING if isinstance(where, OneOf) and not where.values else where
+
+
+def _parts(where: Predicate, kind: type[And] | type[Or]) -> tuple[Predicate, ...]:
+    return where.parts if isinstance(where, kind) and where != NOTHING else (where,)
+
+
 def replace_leaves(where: Predicate, change: Callable[[Leaf], Predicate]) -> Predicate:
     """Rebuild a tree with each leaf put through `change`."""
     if isinstance(where, And):

@@ -33,6 +33,7 @@ from kata_audit.predicate.tree import (
     Syntax,
     Text,
     TimePart,
+    simplify,
 )
 from kata_audit.schema.record import RECORD_SCHEMA
 
@@ -141,6 +142,13 @@ def test_not_is_the_opposite(rows: pa.RecordBatch, where: Predicate) -> None:
     picked, left = evaluate(where, rows).to_pylist(), evaluate(Not(where), rows).to_pylist()
 
     assert picked == [not value for value in left]
+
+
+@given(rows=tables(), where=CONDITIONS)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_simpler_is_the_same(rows: pa.RecordBatch, where: Predicate) -> None:
+    """A simplified condition holds for the same records."""
+    assert evaluate(simplify(where), rows) == evaluate(where, rows)
 
 
 def _one(**values: Any) -> pa.RecordBatch:

@@ -1,0 +1,31 @@
+"""The lists that an operator fills: who may do what at this place.
+
+A rule names one by `field|expand: '%name%'`. Every list is empty until the configuration fills it, and a selection by an
+empty list holds for no record: a rule that leaves out what is allowed leaves out nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+LISTS: Final[Mapping[str, str]] = {
+    "allowed_actors": "Users and service accounts of the Kubernetes API that may use exec, attach and port-forward on pods.",
+    "allowed_annotations": "Kata annotations, `io.katacontainers.…`, that pods may carry.",
+    "allowed_devices": "Host devices that a sandbox may be given, as paths such as `/dev/vfio/12`.",
+    "allowed_exec_commands": "Commands that may be run inside containers, as the agent states them.",
+    "allowed_host_paths": "Paths of the host that may be mounted into a sandbox.",
+    "allowed_images": "Images that may run, with their registry.",
+    "allowed_kernel_modules": "Kernel modules that a guest may be told to load.",
+    "allowed_kernel_parameters": "Kernel parameters of a guest beyond those that Kata sets itself.",
+    "allowed_networks_namespaces": "Namespaces whose pods may run in the network of the host.",
+    "allowed_policy_namespaces": "Namespaces whose pods may bring an agent policy of their own.",
+    "allowed_registries": "Registries that images may come from, as patterns such as `registry.example.com/*`.",
+    "debug_namespaces": "Namespaces in which people debug: shells, interactive exec and debug consoles are expected there.",
+    "debug_nodes": "Nodes on which people debug, as `<cluster>/<node name>`.",
+    "hypervisor_paths": "Programs that may serve as hypervisor, beyond those that Kata installs.",
+    "maintenance_nodes": "Nodes under maintenance, as `<cluster>/<node name>`: restarts and lost shims are expected there.",
+    "trusted_namespaces": "Namespaces of the platform itself, such as those of node agents.",
+}
+"""Each list's name, and what it holds."""
+
+MAX_EXPANSIONS: Final = 1000
+"""A value becomes at most so many values."""
