@@ -5,9 +5,11 @@ Engines are imported inside the functions, so that a command loads only what it 
 
 import ctypes
 import gc
+import secrets
 import socket
+import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _COLLECT_AFTER = 20_000
 """New containers until Python looks for cycles among them."""
+_TAKE_TRIES, _TAKE_SECS = 20, 0.1
+"""How often a command looks whether the writer has taken in what it left; a collector does within a second."""
 _NO_STORE_KEY = b"kata-audit without a store"
 """Tells files apart where no store has a key: nothing of it is kept."""
 
@@ -66,6 +70,35 @@ def reading(root: Path) -> Iterator["Reader"]:
     join = ActorJoin(actors.REQUEST_COLUMNS, actors.ACT_COLUMNS, actors.read_requests, actors.name_actors, actors.REACH_NS)
     with open_reader(root, link=link, join=join) as reader:
         yield reader
+
+
+def record(root: Path, kind: str, line: bytes, config: "Config") -> bool:
+    """Record what a command did, as a record of ours: by the writer that runs, or as the writer where none does.
+
+    Args:
+        root: The store, which must be there.
+        kind: It ends the record's receiver, `kata-audit:<kind>`.
+        line: The record, spelled by `schema.own`.
+        config: Names the node and the tenant.
+
+    Returns:
+        Whether the record is in the store by now; if not, it waits durably for the writer.
+
+    Raises:
+        StoreError: There is no store, or this user may not write to it.
+    """
+    from kata_audit.errors import StoreLockedError
+    from kata_audit.store.inbox import Message, is_waiting, leave
+
+    sent = Message(secrets.token_hex(16), SystemClock().now_ns(), kind, config.node or default_node(), config.tenant, line)
+    leave(root, sent)
+    for _ in range(_TAKE_TRIES):
+        with suppress(StoreLockedError), writing(root, create=False) as writer:
+            sealer(writer, config.batch, merges=False).seal_all()
+        if not is_waiting(root, sent.message_id):
+            return True
+        time.sleep(_TAKE_SECS)
+    return False
 
 
 def fingerprint_key(root: Path, writer: "Writer") -> bytes:

@@ -18,6 +18,8 @@ from kata_audit.schema.record import EvidenceRows
 from kata_audit.store.writer import Writer
 
 _NS = 1_000_000_000
+_ASK_NS = _NS
+"""How often the inbox is looked at where nothing else comes."""
 
 
 class CutPolicy(NamedTuple):
@@ -70,7 +72,7 @@ class Sealer:
         self._after_seal = after_seal
         self._waiting = writer.next_seq - writer.sealed_to
         self._waiting_bytes = 0
-        self._since_ns = clock.now_ns()
+        self._since_ns = self._asked_ns = clock.now_ns()
 
     def appended(self, rows: EvidenceRows) -> None:
         """Count what was appended and seal what is due: where as much again would not fit, so that a cut is whole groups."""
@@ -88,12 +90,18 @@ class Sealer:
         return size
 
     def seal_due(self) -> None:
-        """Seal what has waited long enough, where nothing new has come."""
+        """Seal what has waited long enough, where nothing new has come; look what commands have left."""
+        if self._clock.now_ns() - self._asked_ns >= _ASK_NS:
+            self._take_inbox()
         if self._waiting and self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS:
             self.seal_all()
 
     def seal_all(self) -> None:
-        """Seal every record that was acknowledged when this began; what is appended meanwhile waits."""
+        """Seal every record that was acknowledged when this began; what is appended meanwhile waits.
+
+        What commands have left is taken in first.
+        """
+        self._take_inbox()
         end = self._writer.next_seq
         self._waiting = self._waiting_bytes = 0
         self._since_ns = self._clock.now_ns()
@@ -106,6 +114,12 @@ class Sealer:
             self._writer.seal(cut, batches(self._derive(evidence)), derive=DERIVE_VERSION, states={})
             del evidence, found
             self._after_seal()
+
+    def _take_inbox(self) -> None:
+        """Take in what commands have left for the writer."""
+        self._asked_ns = self._clock.now_ns()
+        while (rows := self._writer.take_inbox()) is not None:
+            self.noted(rows)
 
 
 def take(receiver: Receiver, writer: Writer, sealer: Sealer, *, key: bytes) -> Iterator[Taken]:

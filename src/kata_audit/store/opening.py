@@ -17,6 +17,7 @@ from kata_audit.clock import Clock
 from kata_audit.errors import StoreError, StoreLockedError, VerificationError
 from kata_audit.schema.cursor import Cursor
 from kata_audit.store.durable import Disk, explain, make_directories, write_file
+from kata_audit.store.inbox import settle
 from kata_audit.store.keys import Keys, load_or_create
 from kata_audit.store.layout import FORMAT_LINE, Layout, check_format
 from kata_audit.store.live import Live
@@ -124,6 +125,7 @@ def _open_parts(disk: Disk, layout: Layout, clock: Clock, node: str | None) -> O
         write_file(disk, layout.format_file, FORMAT_LINE)
     quarantined, missing = sweep(disk, layout, live)
     spool, torn, gaps, aside = open_spool(disk, layout, live.sealed_to)
+    settle(disk, layout, spool.end)
     saved = load(layout, live.sealed_to)
     if saved is None:
         saved = Saved({}, rebuild_cursors(layout, iter(live.files)))

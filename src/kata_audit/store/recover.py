@@ -5,6 +5,7 @@ goes, for its records are in the spool; anything else is moved to quarantine and
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +46,8 @@ def remove_temporaries(disk: Disk, layout: Layout) -> None:
     for folder in (layout.root, *layout.folders):
         inner = folder.glob(f"*{TEMPORARY}") if folder == layout.root else folder.rglob(f"*{TEMPORARY}")
         for path in sorted(inner):
-            disk.unlink(path)
+            with suppress(FileNotFoundError):  # a command was quicker to finish what it leaves in the inbox
+                disk.unlink(path)
 
 
 def is_complete(layout: Layout, live: Live, entry: Mapping[str, Any]) -> bool:

@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from kata_audit.clock import Clock
-from kata_audit.errors import SegmentMismatchError, StoreError
+from kata_audit.errors import SegmentMismatchError, StoreError, StoreStoppedError
 from kata_audit.schema.cursor import Cursor
+from kata_audit.schema.own import own_rows
 from kata_audit.schema.record import EVIDENCE_SCHEMA, EvidenceRows
+from kata_audit.store import inbox
 from kata_audit.store.compact import Merged, choose, merge
 from kata_audit.store.cut import Batch, Cut, CutCheck, PendingCut, join_rows, keep_within_entry, stream_id
 from kata_audit.store.durable import FULL, Disk, FsyncError, RealDisk, discard, explain, refuse, tidy
@@ -109,6 +111,42 @@ class Writer:
             self._spool.append(rows.set_column(0, EVIDENCE_SCHEMA.field(0), numbers))
             self._cursors.update(newest_cursors(rows, self._cursors))
         return SeqRange(first, self._spool.end)
+
+    def take_inbox(self) -> EvidenceRows | None:
+        """Take in what commands have left: records of ours, durable when this returns, each once whatever happens.
+
+        Returns:
+            What was taken, without its numbers; None where nothing waits. A long queue takes several calls.
+
+        Raises:
+            StoreError: The inbox cannot be read, or the disk is full; what was not taken waits.
+            StoreStoppedError: The disk failed; open the store again.
+        """
+        self._check_running()
+        try:
+            claimed = inbox.claim(self._disk, self._layout, self._spool.end, self._clock.now_ns())
+            if not claimed:
+                return None
+            rows = join_rows([own_rows(one.kind, [one.said]) for one in claimed])
+            self.append(rows)
+        except StoreStoppedError:
+            raise  # whether the records are in is told by the names, once the store is opened again
+        except StoreError:
+            self._give_back()
+            raise
+        except OSError as error:
+            self._give_back()
+            self._stopped = self._stopped or isinstance(error, FsyncError)
+            raise explain(error, doing="take in what waits", where=self._layout.inbox, stopped=self._stopped) from error
+        inbox.release(self._disk, claimed)
+        return rows
+
+    def _give_back(self) -> None:
+        """Give messages that were not taken in their names back: a later record is about to get their numbers."""
+        try:
+            inbox.settle(self._disk, self._layout, self._spool.end)
+        except OSError:
+            self._stopped = True
 
     def unsealed(self, *, max_rows: int = 65_536, max_bytes: int = 64 << 20) -> tuple[Cut, EvidenceRows] | None:
         """Read the next cut's records back from the spool.

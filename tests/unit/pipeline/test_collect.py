@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.evidence import derive
 from tests.fault.disks import FaultDisk
+from tests.findings import ACT
 
 from kata_audit.clock import ManualClock
 from kata_audit.errors import ReceiverError, StoreError, StoreStoppedError
@@ -19,9 +20,11 @@ from kata_audit.pipeline.own import OwnRecords
 from kata_audit.receivers.base import Watch
 from kata_audit.receivers.file import Place
 from kata_audit.receivers.follow import FileWatch, FollowedFile
+from kata_audit.schema.act import ACT_KIND, to_line
 from kata_audit.schema.cursor import Cursor
 from kata_audit.schema.source import Chunk, Transport
 from kata_audit.store.durable import Disk, RealDisk
+from kata_audit.store.inbox import Message, is_waiting, leave
 from kata_audit.store.writer import Writer, open_writer
 
 KEY = bytes(range(32))
@@ -263,3 +266,25 @@ def test_a_disk_without_room_costs_nothing_but_time(tmp_path: Path) -> None:
             _life(root, path, FaultDisk(side, fail_at=number, error=errno.ENOSPC), clock)
         _life(root, path, RealDisk(), clock)
         assert lines_of(sealed(root)) == path.read_text().splitlines(keepends=True), disk.acts[number - 1]
+
+
+def test_what_a_command_leaves_is_taken_in(tmp_path: Path) -> None:
+    """Beside a running collector an act is in the store within a second, though no source says anything."""
+    clock, root = ManualClock(), tmp_path / "store"
+    with open_writer(root, clock=clock) as writer:
+        collector = collecting(writer, [], clock)
+        collector.step()
+        leave(root, Message("0f" * 16, clock.now_ns(), ACT_KIND, "lab/worker", "default", to_line(ACT)))
+        collector.step()
+        assert is_waiting(root, "0f" * 16)
+        clock.advance(SECOND)
+        collector.step()
+
+        assert not is_waiting(root, "0f" * 16)
+        clock.advance(5 * SECOND)
+        collector.step()
+        assert sealed(root) == [to_line(ACT).decode()]
+        leave(root, Message("1f" * 16, clock.now_ns(), ACT_KIND, "lab/worker", "default", to_line(ACT)))
+        collector.finish()
+        assert lines_of(sealed(root)) == []
+        assert len(sealed(root)) == 3
