@@ -16,7 +16,7 @@ from kata_audit.parse.mask import Open, mask_onward
 from kata_audit.parse.split import Held, finish, split
 from kata_audit.pipeline.ingest import Sealer, behind_only
 from kata_audit.pipeline.own import OwnRecords, together
-from kata_audit.receivers.base import Follower, Watch
+from kata_audit.receivers.base import Follower, Told, Watch
 from kata_audit.receivers.file import CHUNK_BYTES
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.schema.source import Chunk
@@ -121,6 +121,7 @@ class Collector:
         self._discover_ns = 0
         self._broken: dict[str, _Retry] = {}
         self._kept: list[EvidenceRows] = []
+        self._ended: list[str] = []
         self.counts = Counts()
 
     @property
@@ -187,7 +188,10 @@ class Collector:
                     break
             if self._own.waiting:
                 self._kept.append(self._own.rows())
-        return self._commit() if self._kept else None
+        if not self._kept:
+            self._forget()
+            return None
+        return self._commit()
 
     def finish(self) -> None:
         """Make durable and seal what has come by now, and close all sources: they keep the rest."""
@@ -202,11 +206,17 @@ class Collector:
         if not self._with_room(lambda: self._writer.append(rows)):
             return None
         self._kept = []
+        self._forget()
         size = int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
         self.counts = self.counts._replace(
             records=self.counts.records + rows.num_rows, raw_bytes=self.counts.raw_bytes + size
         )
         return rows
+
+    def _forget(self) -> None:
+        """Keep no cursor of what was read to its end: all of it is durable."""
+        self._writer.forget(self._ended)
+        self._ended = []
 
     def _with_room(self, act: Callable[[], object]) -> bool:
         """Do something that needs room on the disk; say whether there was any. What did not fit is done again later."""
@@ -232,10 +242,11 @@ class Collector:
             return []
         if found:
             self._broken.pop(name, None)
-        for lost in tail.follower.losses():
-            self._tell_loss(name, lost)
+        for told in tail.follower.told():
+            self._tell(name, told)
         if tail.follower.ended:
             self._drop(tail)
+            self._ended.append(tail.follower.stream)
             self._discover_ns = 0
         return found
 
@@ -266,11 +277,15 @@ class Collector:
         self.counts = self.counts._replace(failures=self.counts.failures + 1)
         self._own.say("collect.source_failed", "WARN", error.message, source=name)
 
-    def _tell_loss(self, name: str, lost: str) -> None:
-        counted = {"log.records.lost": lost} if lost.isdecimal() else {}
-        self.counts = self.counts._replace(lost=self.counts.lost + int(lost if counted else 0))
-        message = "Records were removed at their source before they were read."
-        self._own.say("collect.lost", "ERROR", message, source=name, action="lose-records", object=name, **counted)
+    def _tell(self, name: str, told: Told) -> None:
+        """Say what a source's reader knows; what is lost is counted where its number is known."""
+        details = {"source": name, **told.details}
+        if told.lost is not None:
+            details |= {"action": "lose-records", "object": name}
+            if told.lost.isdecimal():
+                details["log.records.lost"] = told.lost
+                self.counts = self.counts._replace(lost=self.counts.lost + int(told.lost))
+        self._own.say(told.event, "WARN" if told.lost is None else "ERROR", told.message, **details)
 
 
 def run(collector: Collector, *, stopped: Callable[[], bool], rest: Callable[[], None], told: Callable[[], None]) -> None:

@@ -1,10 +1,27 @@
 """What a receiver promises: bytes in order, each with its place, and nothing acknowledged before it is durable (L4)."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from kata_audit.schema.cursor import Cursor
 from kata_audit.schema.source import Chunk
+
+
+class Told(NamedTuple):
+    """Something that a source's reader knows and the source's records do not say.
+
+    Args:
+        event: Its name as a record of ours: `collect.lost`, `collect.cut`.
+        message: One sentence.
+        lost: How many records are missing: a number as text, `unknown`, or None where none is.
+        details: What else is known.
+    """
+
+    event: str
+    message: str
+    lost: str | None = None
+    details: Mapping[str, str] = MappingProxyType({})
 
 
 class Receiver(Protocol):
@@ -54,8 +71,13 @@ class Follower(Protocol):
         """
         ...
 
-    def losses(self) -> Iterator[str]:
-        """Tell, once each, how many records are known to be missing before what was given last, or `unknown`."""
+    @property
+    def stream(self) -> str:
+        """Name of the stream, as cursors spell it; empty until that is known."""
+        ...
+
+    def told(self) -> Iterator[Told]:
+        """Tell, once each, what is known to be missing before what was given last, and why."""
         ...
 
     def close(self) -> None:

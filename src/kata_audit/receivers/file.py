@@ -60,7 +60,7 @@ def _open_bytes(path: str) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def _decompressed(source: IO[bytes]) -> IO[bytes]:
+def decompressed(source: IO[bytes]) -> IO[bytes]:
     """Put the decompressor that the first bytes ask for over a stream."""
     buffered = source if isinstance(source, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", source))
     magic = buffered.peek(4)[:4]
@@ -89,7 +89,7 @@ class FileReceiver:
         self._path = path
         self._clock = clock
         self._raw = _open_bytes(path)
-        self._data = _decompressed(self._raw)
+        self._data = decompressed(self._raw)
         self._head = self._read(_HEAD_BYTES)
         transport = place.transport or sniff_transport(self._head)
         name = "stdin" if path == STDIN else "file"

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from kata_audit.clock import Clock
 from kata_audit.errors import ReceiverError
+from kata_audit.receivers.base import Told
 from kata_audit.receivers.file import Place
 from kata_audit.schema.cursor import Cursor
 from kata_audit.schema.source import Chunk, Source, Transport
@@ -111,10 +112,10 @@ class JournalFollower:
         data, self._head, self._known = self._head, b"", None
         return data
 
-    def losses(self) -> Iterator[str]:
+    def told(self) -> Iterator[Told]:
         """Tell how many entries the journal has removed before they were read; see `Follower`."""
         while self._lost:
-            yield self._lost.pop()
+            yield Told("collect.lost", "Records were removed at their source before they were read.", self._lost.pop())
 
     def _last_words(self) -> str:
         """Say how the reading ended."""

@@ -89,6 +89,11 @@ class Writer:
         """Give the newest durable cursor of each stream: a receiver goes on at its `end`."""
         return dict(self._cursors)
 
+    def forget(self, streams: Iterable[str]) -> None:
+        """Keep the cursors of streams no longer: they have ended, and nobody will go on with them."""
+        for stream in streams:
+            self._cursors.pop(stream, None)
+
     def append(self, rows: EvidenceRows) -> SeqRange:
         """Make rows durable and give them their numbers: one call is one group commit.
 
@@ -200,7 +205,8 @@ class Writer:
         if pending is None or pending.cut != cut:
             raise RuntimeError("seal takes the cut that unsealed returned last")
         newest = newest_cursors(pending.evidence, self._saved.cursors)
-        saved = Saved(dict(states), {**self._saved.cursors, **newest})
+        kept = {stream: cursor for stream, cursor in {**self._saved.cursors, **newest}.items() if stream in self._cursors}
+        saved = Saved(dict(states), kept)
         written: list[Path] = []
         try:
             written.append(save(self._disk, self._layout, cut.end, saved))

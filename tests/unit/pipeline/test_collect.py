@@ -17,7 +17,7 @@ from kata_audit.errors import ReceiverError, StoreError, StoreStoppedError
 from kata_audit.pipeline.collect import Collector, run
 from kata_audit.pipeline.ingest import CutPolicy, Sealer
 from kata_audit.pipeline.own import OwnRecords
-from kata_audit.receivers.base import Watch
+from kata_audit.receivers.base import Told, Watch
 from kata_audit.receivers.file import Place
 from kata_audit.receivers.follow import FileWatch, FollowedFile
 from kata_audit.schema.act import ACT_KIND, to_line
@@ -117,7 +117,7 @@ class Failing:
     def poll(self, size: int) -> None:  # noqa: ARG002
         raise ReceiverError("It broke.", where=self.name)
 
-    def losses(self) -> Iterator[str]:
+    def told(self) -> Iterator[Told]:
         yield from ()
 
     def close(self) -> None:
@@ -145,8 +145,8 @@ def test_a_source_that_fails_is_told_and_opened_again_less_and_less_often(tmp_pa
 class Losing(FollowedFile):
     """A file that says that its source removed records unread."""
 
-    def losses(self) -> Iterator[str]:
-        yield from ("12", "unknown")
+    def told(self) -> Iterator[Told]:
+        yield from (Told("collect.lost", "Gone.", "12"), Told("collect.lost", "Gone.", "unknown"))
 
 
 def test_a_loss_is_a_record_and_a_number(tmp_path: Path) -> None:
@@ -169,6 +169,41 @@ def test_a_loss_is_a_record_and_a_number(tmp_path: Path) -> None:
     assert records["event_name"].to_pylist()[1:] == ["collect.lost"] * 2
     assert records["action"].to_pylist()[1:] == ["lose-records"] * 2
     assert [dict(one or {}).get("log.records.lost") for one in records["attributes"].to_pylist()[1:]] == ["12", None]
+
+
+def test_a_hundred_rotations_leave_one_cursor_and_every_cut_is_a_record(tmp_path: Path) -> None:
+    """Whatever the way of rotating, the state stays as small as what is followed, also for the next process."""
+    clock, path = ManualClock(), tmp_path / "a.log"
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [watch(path, clock)], clock)
+        for number in range(100):
+            append(path, f"line {number}")
+            for _ in range(2):
+                collector.step()
+                clock.advance(SECOND)
+            if number % 2:
+                path.rename(tmp_path / f"a.log.{number}")
+            else:
+                path.write_bytes(b"")
+            for _ in range(3):
+                collector.step()
+                clock.advance(2 * SECOND)
+        collector.finish()
+        assert [stream.partition("?")[0] for stream in writer.last_cursors()] == ["kata-audit:collect"]
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        assert len(writer.last_cursors()) == 1
+
+    texts = sealed(tmp_path / "store")
+    assert lines_of(texts) == [f"line {number}\n" for number in range(100)]
+    cuts = [json.loads(text) for text in texts if '"event":"collect.cut"' in text]
+    assert len(cuts) == 50
+    assert cuts[0]["attributes"] == {
+        "source": str(path),
+        "log.file.path": str(path),
+        "log.file.read_to": "7",
+        "action": "lose-records",
+        "object": str(path),
+    }
 
 
 def test_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:

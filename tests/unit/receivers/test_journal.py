@@ -70,7 +70,7 @@ def test_reading_goes_on_at_the_last_durable_entry(line: int | None, tmp_path: P
     follower.close()
 
     assert (chunk.offset, chunk.data) == (100, (entry(7) + entry(8)).encode())
-    assert (follower.behind, list(follower.losses())) == (100 + size, [])
+    assert (follower.behind, list(follower.told())) == (100 + size, [])
     assert f"--cursor={position(7)}" in (tmp_path / "asked").read_text().splitlines()
 
 
@@ -92,7 +92,7 @@ def test_entries_that_were_removed_unread_are_counted(text: str, lost: str, tmp_
     follower.close()
 
     assert (chunk.offset, chunk.data) == (150, text.encode())
-    assert (list(follower.losses()), list(follower.losses())) == ([lost], [])
+    assert ([told.lost for told in follower.told()], list(follower.told())) == ([lost], [])
 
 
 def test_an_end_is_a_failure(tmp_path: Path) -> None:

@@ -81,6 +81,23 @@ def test_the_next_writer_knows_states_and_cursors(tmp_path: Path) -> None:
         }
 
 
+def test_a_stream_that_ended_is_not_remembered_for_ever(tmp_path: Path) -> None:
+    """Forgotten before or after its records are sealed; one that goes on is known again."""
+    root = tmp_path / "store"
+    with open_writer(root, clock=CLOCK) as writer:
+        for stream in ("early", "late", "back"):
+            writer.append(evidence([b"text"], stream=stream))
+        writer.forget(["early", "back", "never there"])
+        writer.append(evidence([b"again"], stream="back"))
+        seal(writer)
+        writer.forget(["late"])
+        assert set(writer.last_cursors()) == {"back"}
+        feed(writer, 0, 1)
+        seal(writer)
+    with open_writer(root, clock=CLOCK) as writer:
+        assert set(writer.last_cursors()) == {"back", "journal"}
+
+
 def test_cursors_survive_the_loss_of_the_state_file(tmp_path: Path) -> None:
     """States are rebuilt by whoever gave them; cursors are rebuilt from the evidence."""
     root = tmp_path / "store"
