@@ -19,6 +19,7 @@ LISTS: Final[Mapping[str, str]] = {
     "allowed_networks_namespaces": "Namespaces whose pods may run in the network of the host.",
     "allowed_policy_namespaces": "Namespaces whose pods may bring an agent policy of their own.",
     "allowed_registries": "Registries that images may come from, as patterns such as `registry.example.com/*`.",
+    "config_paths": "Configuration files of runtimes beyond the folders of Kata and its packages, as `/srv/kata/*`.",
     "debug_namespaces": "Namespaces in which people debug: shells, interactive exec and debug consoles are expected there.",
     "debug_nodes": "Nodes on which people debug, as `<cluster>/<node name>`.",
     "hypervisor_paths": "Programs that may serve as hypervisor, beyond those that Kata installs.",
