@@ -5,9 +5,7 @@ cut is sealed.
 """
 
 import base64
-import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kata_audit.schema.cursor import Cursor, parse_cursor
+from kata_audit.store.checked import read_checked, spell_checked
 from kata_audit.store.durable import Disk, write_file
 from kata_audit.store.layout import Layout
 
@@ -26,8 +25,6 @@ JOURNAL_STREAM = "journald?"
 """How the name of a stream begins that is read from the journal itself: its entries have names of their own, the journal's
 cursors, and reading goes on behind the last one."""
 _JOURNAL_CURSOR = re.compile(rb"__CURSOR=([!-~]{1,1024})\n")
-_CHECKSUM_BYTES = 9
-"""Eight hex digits of CRC-32 and a space."""
 
 
 class Saved(NamedTuple):
@@ -50,22 +47,15 @@ def save(disk: Disk, layout: Layout, sealed: int, saved: Saved) -> Path:
         "cursors": {stream: str(cursor) for stream, cursor in saved.cursors.items()},
     }
     path = layout.state_file(sealed)
-    write_file(disk, path, _spell(value))
+    write_file(disk, path, spell_checked(value))
     return path
-
-
-def _spell(value: Mapping[str, Any]) -> bytes:
-    """Spell a state file: its checksum, a space, its content."""
-    content = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    return f"{zlib.crc32(content):08x} ".encode() + content
 
 
 def load(layout: Layout, sealed: int) -> Saved | None:
     """Read the states of the cut that ends at `sealed`; None if they are not there, broken, or of another version."""
     try:
-        data = layout.state_file(sealed).read_bytes()
-        value = json.loads(data[_CHECKSUM_BYTES:])
-        if _spell(value) != data or value["v"] != VERSION or value["sealed"] != sealed:
+        value = read_checked(layout.state_file(sealed).read_bytes())
+        if value is None or value["v"] != VERSION or value["sealed"] != sealed:
             return None
         states = {name: base64.b64decode(state, validate=True) for name, state in value["states"].items()}
         cursors = {stream: parse_cursor(cursor) for stream, cursor in value["cursors"].items()}

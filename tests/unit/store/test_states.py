@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kata_audit.schema.cursor import Cursor, parse_cursor
-from kata_audit.store import states
+from kata_audit.store.checked import spell_checked
 from kata_audit.store.durable import RealDisk
 from kata_audit.store.layout import Layout
 from kata_audit.store.states import Saved, load, newest_cursors, save
@@ -32,7 +32,7 @@ def test_what_is_broken_is_as_if_it_were_lost(tmp_path: Path, change: dict[str, 
     layout = Layout(tmp_path)
     path = save(RealDisk(), layout, 17, Saved({}, {}))
     value = json.loads(path.read_bytes().partition(b" ")[2])
-    path.write_bytes(b"{" if change is None else states._spell({**value, **change}))
+    path.write_bytes(b"{" if change is None else spell_checked({**value, **change}))
 
     assert load(layout, 17) is None
 
