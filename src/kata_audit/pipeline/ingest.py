@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from kata_audit.clock import Clock
 from kata_audit.pipeline.derive import DERIVE_VERSION, Derive, batches, evidence_of
+from kata_audit.pipeline.judging import Judge
 from kata_audit.receivers.base import Receiver
 from kata_audit.schema.cursor import Cursor, parse_cursor
 from kata_audit.schema.record import EvidenceRows
@@ -60,16 +61,25 @@ class Sealer:
         derive: Makes records of evidence.
         clock: For the age of a cut.
         after_seal: Called after each sealed cut: the place for tending the store.
+        judge: Takes each cut past the rules before it is sealed; without one, what an earlier one knew is kept.
     """
 
     def __init__(
-        self, writer: Writer, policy: CutPolicy, derive: Derive, clock: Clock, after_seal: Callable[[], object]
+        self,
+        writer: Writer,
+        policy: CutPolicy,
+        derive: Derive,
+        clock: Clock,
+        after_seal: Callable[[], object],
+        *,
+        judge: Judge | None = None,
     ) -> None:
         self._writer = writer
         self._derive = derive
         self._policy = policy
         self._clock = clock
         self._after_seal = after_seal
+        self._judge = judge
         self._waiting = writer.next_seq - writer.sealed_to
         self._waiting_bytes = 0
         self._since_ns = self._asked_ns = clock.now_ns()
@@ -90,19 +100,33 @@ class Sealer:
         return size
 
     def seal_due(self) -> None:
-        """Seal what has waited long enough, where nothing new has come; look what commands have left."""
+        """Seal what has waited long enough, where nothing new has come.
+
+        Look what commands have left, and judge what only time decides.
+        """
         if self._clock.now_ns() - self._asked_ns >= _ASK_NS:
             self._take_inbox()
-        if self._waiting and self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS:
+        is_old = self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS
+        if (self._waiting and is_old) or (self._judge is not None and self._judge.pass_time()):
             self.seal_all()
 
     def seal_all(self) -> None:
-        """Seal every record that was acknowledged when this began; what is appended meanwhile waits.
+        """Seal every record that was acknowledged when this began, and what judging them found.
 
-        What commands have left is taken in first.
+        What commands have left is taken in first; what is appended meanwhile waits.
         """
         self._take_inbox()
-        end = self._writer.next_seq
+        self._seal_to(self._writer.next_seq)
+        if self._judge is not None and self._writer.sealed_to < self._writer.next_seq:
+            self._seal_to(self._writer.next_seq)
+
+    def finish(self) -> None:
+        """Seal every record, and judge what waited for the end of the input."""
+        self.seal_all()
+        if self._judge is not None and self._judge.flush():
+            self.seal_all()
+
+    def _seal_to(self, end: int) -> None:
         self._waiting = self._waiting_bytes = 0
         self._since_ns = self._clock.now_ns()
         while (
@@ -111,8 +135,13 @@ class Sealer:
             is not None
         ):
             cut, evidence = found
-            self._writer.seal(cut, batches(self._derive(evidence)), derive=DERIVE_VERSION, states={})
-            del evidence, found
+            records = self._derive(evidence)
+            states = self._writer.states() if self._judge is None else self._judge.judge(records)
+            sealing = batches(records)
+            del evidence, records, found
+            self._writer.seal(cut, sealing, derive=DERIVE_VERSION, states=states)
+            if self._judge is not None:
+                self._judge.settle()
             self._after_seal()
 
     def _take_inbox(self) -> None:

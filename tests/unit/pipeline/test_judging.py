@@ -1,0 +1,138 @@
+"""Judging in the pipeline: findings are in the log once, before what they rest on is sealed, however the process ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.evidence import derive, evidence
+
+from kata_audit.clock import ManualClock
+from kata_audit.detect.ruleset import Ruleset
+from kata_audit.detect.sigma.reader import read_rules
+from kata_audit.pipeline.derive import DERIVE_VERSION, batches
+from kata_audit.pipeline.ingest import CutPolicy, Sealer
+from kata_audit.pipeline.judging import Judge
+from kata_audit.predicate.tree import Compare, Op
+from kata_audit.schema.finding import Finding, from_attributes
+from kata_audit.schema.source import Transport
+from kata_audit.store.reader import EVERYTHING_IN_SCOPE, Order, open_reader
+from kata_audit.store.writer import Writer, open_writer
+
+RULES = read_rules([("one.yml", (Path(__file__).parent / "judging_rules.yml").read_bytes())])
+TIME = "2026-11-24T05:59:{:02d}.000000000Z"
+
+
+def line(second: int, message: str) -> bytes:
+    """Spell a line of containerd."""
+    return f'time="{TIME.format(second)}" level=info msg="{message}"\n'.encode()
+
+
+@contextmanager
+def judged(root: Path, *, max_records: int = 3, live: bool = False) -> Iterator[tuple[Writer, Sealer, Judge]]:
+    """Open a store whose cuts are judged."""
+    clock = ManualClock(1_795_600_000_000_000_000)
+    with open_writer(root, clock=clock, node="lab/node") as writer:
+        judge = Judge(Ruleset(RULES, origin=writer.origin), writer, clock, live=live)
+        yield writer, Sealer(writer, CutPolicy(max_records=max_records), derive, clock, int, judge=judge), judge
+
+
+def append(writer: Writer, sealer: Sealer, *lines: bytes) -> None:
+    """Take lines in, in one group commit."""
+    rows = evidence(b"".join(lines), Transport.HOST_FILE, stream=f"test?{writer.next_seq}-2-aa")
+    writer.append(rows)
+    sealer.appended(rows)
+
+
+def findings(root: Path) -> list[tuple[int, Finding]]:
+    """Read the findings of a store, with their numbers."""
+    found = []
+    where = Compare("receiver", Op.EQ, "kata-audit:finding")
+    with open_reader(root) as reader:
+        for rows in reader.scan(EVERYTHING_IN_SCOPE, where, ["seq", "attributes", "node", "tenant"], order=Order("seq")):
+            for row in rows.to_pylist():
+                finding = from_attributes(dict(row["attributes"]), node=row["node"], tenant=row["tenant"])
+                assert finding is not None
+                found.append((row["seq"], finding))
+    return found
+
+
+def seqs(finding: Finding) -> list[int]:
+    """Give the numbers of the records that a finding rests on."""
+    return [int(name.rpartition("/")[2]) for name in finding.records]
+
+
+def test_a_finding_is_sealed_with_what_it_rests_on(tmp_path: Path) -> None:
+    """Nobody has to wait for the next record to come."""
+    with judged(tmp_path) as (writer, sealer, _):
+        append(writer, sealer, line(1, "quiet"), line(2, "wanted word"), line(3, "quiet"))
+        assert writer.sealed_to == writer.next_seq == 4
+
+    ((seq, finding),) = findings(tmp_path)
+    assert (seq, finding.rule_id, seqs(finding), finding.node) == (3, "KA-901", [1], "lab/node")
+
+
+def test_how_a_log_is_cut_finds_nothing_else(tmp_path: Path) -> None:
+    """The same findings, to the byte but for the log's name, from cuts of one record and of all."""
+    lines = [line(second, "wanted word" if second % 3 else "other word") for second in range(40)]
+    told = []
+    for max_records in (1, 7, 1000):
+        root = tmp_path / str(max_records)
+        with judged(root, max_records=max_records) as (writer, sealer, _):
+            for one in lines:
+                append(writer, sealer, one)
+            sealer.finish()
+        with open_reader(root) as reader:
+            where = Compare("origin", Op.EQ, "host")
+            stated = [
+                rows["body"].to_pylist() for rows in reader.scan(EVERYTHING_IN_SCOPE, where, ["body"], order=Order("seq"))
+            ]
+        bodies = [body for rows in stated for body in rows if body is not None]
+        assert len([body for body in bodies if body.endswith(" word")]) == 40
+        told.append([(one.rule_id, one.count, one.time_ns, len(one.records)) for _, one in findings(root)])
+
+    assert told[0] == told[1] == told[2]
+    assert [count for _, count, *_ in told[0]] == [*range(1, 11), 16]
+
+
+def test_what_was_found_before_a_crash_is_not_said_again(tmp_path: Path) -> None:
+    """The process ended between the finding and the seal; the next one judges the same records again."""
+    with judged(tmp_path, max_records=100) as (writer, sealer, judge):
+        append(writer, sealer, line(1, "wanted word"))
+        found = writer.unsealed()
+        assert found is not None
+        judge.judge(derive(found[1]))
+        assert (writer.sealed_to, writer.next_seq) == (0, 2)
+
+    with judged(tmp_path, max_records=100) as (writer, sealer, _):
+        append(writer, sealer, line(2, "wanted word"))
+        sealer.finish()
+
+    assert [(seq, seqs(one)) for seq, one in findings(tmp_path)] == [(1, [0]), (3, [2])]
+
+
+def test_counting_goes_on_after_a_restart(tmp_path: Path) -> None:
+    """What a rule has counted is saved with the cut."""
+    for start in (0, 8):
+        with judged(tmp_path) as (writer, sealer, _):
+            append(writer, sealer, *(line(start + at, "wanted word") for at in range(8)))
+            sealer.finish()
+
+    assert [one.count for _, one in findings(tmp_path)] == [*range(1, 11), 16]
+
+
+@pytest.mark.parametrize("broken", [b"", b"{}", b"\xff"])
+def test_a_state_that_is_none_is_judging_anew(tmp_path: Path, broken: bytes) -> None:
+    """The store opens, and judges."""
+    with open_writer(tmp_path, clock=ManualClock(), node="lab/node") as writer:
+        writer.append(evidence(line(1, "quiet"), Transport.HOST_FILE))
+        cut = writer.unsealed()
+        assert cut is not None
+        sealing = batches(derive(cut[1]))
+        writer.seal(cut[0], sealing, derive=DERIVE_VERSION, states={"detect": broken, "known": broken})
+
+    with judged(tmp_path) as (writer, sealer, _):
+        append(writer, sealer, line(2, "wanted word"))
+        sealer.finish()
+
+    assert [one.rule_id for _, one in findings(tmp_path)] == ["KA-901"]
