@@ -4,13 +4,15 @@ The Go shim writes most records twice. A claim is no copy of a host's record, wh
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from kata_audit.detect.state import Copies
 from kata_audit.schema.source import Origin
 
 REACH: Final = 16_384
 """Copies come within so many records; what comes later is an event of its own."""
+
+Copies: TypeAlias = Mapping[tuple[str, str, str, bool, int], int]
+"""Of events whose records have copies: rule, tenant, node, whether a guest's, and `copy_key`; the seq of the first."""
 
 
 class Seen:

@@ -4,7 +4,7 @@ Findings come in the order of the records, never of the cuts: judging the same r
 findings, byte for byte (law L5).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 from kata_audit.detect.copies import Seen
 from kata_audit.detect.event import Event, shorten
 from kata_audit.detect.limits import Limit, Tally
+from kata_audit.detect.overflow import Overflows
 from kata_audit.detect.rule import Rule
 from kata_audit.detect.ruleset import DETAIL_FIELDS, PLACE_FIELDS, Ruleset
 from kata_audit.detect.state import State
+from kata_audit.detect.stream import FOREVER, ORDER, Lost, Stream
 from kata_audit.predicate.rows import Columns
 from kata_audit.schema.finding import FINDING_KIND, Finding
 from kata_audit.schema.record import RecordRows
@@ -34,8 +36,9 @@ def judge(ruleset: Ruleset, state: State, rows: pa.Table, watermark_ns: int = 0)
         ruleset: The rules.
         state: What is remembered of the records before; `State()` at first.
         rows: The records, in order of `seq`, their identity filled in from facts that stand at or before each.
-        watermark_ns: Time up to which the caller knows that no event is to come, in nanoseconds; 0 leaves it to the records
-            themselves.
+        watermark_ns: Time up to which the caller knows that no event is to come, in nanoseconds. With 0 the records alone
+            tell: the watermark is `lateness_ns` behind the stream's clock. Findings are the same whatever the cuts while it
+            does not go beyond that.
 
     Returns:
         What is to be remembered, and the findings in their order. The state given is left as it was.
@@ -53,7 +56,9 @@ def flush(ruleset: Ruleset, state: State) -> tuple[State, tuple[Finding, ...]]:
     Returns:
         What is to be remembered, and the findings in their order.
     """
-    return _Judging(ruleset, state).result()
+    judging = _Judging(ruleset, state)
+    judging.advance(FOREVER)
+    return judging.result()
 
 
 class _Judging:
@@ -63,7 +68,8 @@ class _Judging:
         self._rules = ruleset
         self._state = state
         self._clock = state.clock_ns
-        self._watermark = state.watermark_ns
+        self._stream = Stream(ruleset, state.stream)
+        self._overflows = Overflows(state.forgotten)
         self._limits: dict[str, Limit] = {}
         self._seen = Seen(state.copies)
         self._findings: list[Finding] = []
@@ -82,6 +88,7 @@ class _Judging:
             matched.to_pylist(), self._records(rows, matched, by_row), clocks.take(matched).to_pylist(), strict=True
         ):
             self._clock = clock
+            self._go_on(clock - self._rules.lateness_ns)
             self._judge(record, by_row[row])
         self._clock = clocks[-1].as_py()
 
@@ -97,7 +104,9 @@ class _Judging:
         """Judge one record by the rules that hold for it."""
         for rule in rules:
             if not self._seen.is_copy(rule.rule_id, record):
-                self._tell(rule, _event(rule, self._rules.fields[rule.rule_id], record), self._clock)
+                event = _event(rule, self._rules.fields[rule.rule_id], record)
+                self._tell(rule, event, self._clock)
+                self._hear(self._stream.add(event))
 
     def _tell(self, rule: Rule, event: Event, clock_ns: int) -> None:
         """Let a rule speak of an event, as often as it may."""
@@ -113,15 +122,36 @@ class _Judging:
 
     def advance(self, watermark_ns: int) -> None:
         """Go on to the time up to which events can be put in order."""
-        self._watermark = max(self._watermark, self._clock - self._rules.lateness_ns, watermark_ns)
+        self._go_on(max(self._clock - self._rules.lateness_ns, watermark_ns))
+
+    def _go_on(self, watermark_ns: int) -> None:
+        self._hear(self._stream.advance(watermark_ns))
+
+    def _hear(self, stream: Iterable[Event | Lost]) -> None:
+        """Let rules over others speak of what they hold for, and the engine of what it forgot."""
+        for one in stream:
+            if isinstance(one, Event):
+                self._tell(self._rules.rules[one.rule_id], one, one.at_ns)
+                continue
+            key = self._rules.keys.get(one.rule_id, one.rule_id)
+            finding = self._overflows.count(key, one.rule_id, one.more, one.event, self._rules.origin)
+            if finding is not None:
+                self._findings.append(finding)
 
     def result(self) -> tuple[State, tuple[Finding, ...]]:
         """Give what is to be remembered, and the findings."""
-        known = set(self._rules.keys.values())
+        known = {*self._rules.keys.values(), ORDER}
         kept = {key: Limit(those) for key, those in self._state.tallies.items() if key in known}
-        tallies = {key: limit.tallies(self._clock) for key, limit in (kept | self._limits).items()}
+        memory = self._stream.memory()
+        # What rules over others count goes by the time of their events, which is behind the clock.
+        clock = min(self._clock, memory.watermark_ns)
+        tallies = {key: limit.tallies(clock) for key, limit in (kept | self._limits).items()}
         state = State(
-            self._clock, self._watermark, {key: those for key, those in tallies.items() if those}, self._seen.copies
+            self._clock,
+            memory,
+            {key: those for key, those in tallies.items() if those},
+            self._seen.copies,
+            {key: one for key, one in self._overflows.forgotten.items() if key in known},
         )
         return state, tuple(self._findings)
 

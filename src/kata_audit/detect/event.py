@@ -2,12 +2,17 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
+from kata_audit.detect.rule import Absence, Correlation
 from kata_audit.schema.finding import MAX_RECORDS
 
 MAX_VALUE: Final = 512
 """Characters of a value that are kept: what a guest states must not fill the memory."""
+
+
+Place: TypeAlias = tuple[str, ...]
+"""Tenant, and the values of `group_by`."""
 
 
 class Event(NamedTuple):
@@ -59,3 +64,15 @@ def name_records(records: Iterable[int]) -> tuple[int, ...]:
     """Put numbers of records in order; of many, the first ones and the last."""
     found = sorted(set(records))
     return tuple(found if len(found) <= MAX_RECORDS else [*found[: MAX_RECORDS - 1], found[-1]])
+
+
+def field_of(when: Correlation | Absence, rule_id: str, name: str) -> str:
+    """Give the field that one rule's events are read by, for a name of `group_by`."""
+    return when.aliases.get(name, {}).get(rule_id, name)
+
+
+def key_of(when: Correlation | Absence, event: Event) -> Place | None:
+    """Give the group of an event: None where it does not state a value of `group_by`. Tenants never meet."""
+    values = [event.values.get(field_of(when, event.rule_id, name)) for name in when.group_by]
+    stated = [value for value in values if value is not None]
+    return (event.tenant, *stated) if len(stated) == len(values) else None

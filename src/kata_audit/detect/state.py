@@ -3,13 +3,17 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from kata_audit.detect.absence import Company, Waiting
+from kata_audit.detect.copies import Copies
+from kata_audit.detect.correlation import Entry, Window
+from kata_audit.detect.event import Event, Mark
 from kata_audit.detect.limits import Tallies, Tally
+from kata_audit.detect.overflow import Forgotten
+from kata_audit.detect.stream import Memory
 
 VERSION: Final = 1
-Copies: TypeAlias = Mapping[tuple[str, str, str, bool, int], int]
-"""Of events whose records have copies: rule, tenant, node, whether a guest's, and `copy_key`; the seq of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,24 +21,37 @@ class State:
     """What is remembered; everything of a rule stands under its name and digest, so that a changed rule starts anew.
 
     `clock_ns` is the stream's clock: the latest time that a host record stated, never later than its arrival; 0 before any.
-    `watermark_ns` is the time up to which events were put in order.
     """
 
     clock_ns: int = 0
-    watermark_ns: int = 0
+    stream: Memory = field(default_factory=Memory)
     tallies: Mapping[str, Tallies] = field(default_factory=dict)
     copies: Copies = field(default_factory=dict)
+    forgotten: Mapping[str, Forgotten] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Spell the state: one JSON value, always the same bytes for the same state."""
+        stream = self.stream
         value = {
             "v": VERSION,
             "clock": self.clock_ns,
-            "watermark": self.watermark_ns,
-            "tallies": {rule: _spell_tallies(those) for rule, those in self.tallies.items()},
-            "copies": [[*key, seq] for key, seq in self.copies.items()],
+            "watermark": stream.watermark_ns,
+            "late": stream.late,
+            "held": stream.held,
+            "windows": {rule: _pairs(windows) for rule, windows in stream.windows.items()},
+            "companies": {rule: [_pairs(one.last), one.waiting] for rule, one in stream.companies.items()},
+            "tallies": {
+                rule: [[place, _pairs(groups)] for place, groups in places.items()] for rule, places in self.tallies.items()
+            },
+            "copies": _pairs(self.copies),
+            "forgotten": self.forgotten,
         }
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _pairs(mapping: Mapping[Any, Any]) -> list[Any]:
+    """Spell a mapping whose keys are no texts; its order tells which grew last."""
+    return [[key, value] for key, value in mapping.items()]
 
 
 def from_bytes(data: bytes) -> State:
@@ -44,13 +61,7 @@ def from_bytes(data: bytes) -> State:
         ValueError: The bytes are no state of this version, exactly as `State.to_bytes` spells it.
     """
     try:
-        value = json.loads(data)
-        state = State(
-            _int(value["clock"]),
-            _int(value["watermark"]),
-            {str(rule): _read_tallies(those) for rule, those in value["tallies"].items()},
-            {_copy(key): _int(key[5]) for key in value["copies"]},
-        )
+        state = _state(json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError("These bytes are no state of detection.") from error
     if state.to_bytes() != data:
@@ -58,25 +69,59 @@ def from_bytes(data: bytes) -> State:
     return state
 
 
-def _spell_tallies(places: Tallies) -> list[Any]:
-    return [[place, [[group, tally] for group, tally in groups.items()]] for place, groups in places.items()]
+def _state(value: Any) -> State:
+    stream = Memory(
+        _int(value["watermark"]),
+        tuple((_text(key), _event(event)) for key, event in value["held"]),
+        {rule: {_texts(key): _window(*one) for key, one in windows} for rule, windows in value["windows"].items()},
+        {rule: _company(*one) for rule, one in value["companies"].items()},
+        _int(value["late"]),
+    )
+    return State(
+        _int(value["clock"]),
+        stream,
+        {rule: _tallies(places) for rule, places in value["tallies"].items()},
+        {_copy(*key): _int(seq) for key, seq in value["copies"]},
+        {rule: Forgotten(_int(total), _int(told)) for rule, (total, told) in value["forgotten"].items()},
+    )
 
 
-def _read_tallies(value: Any) -> Tallies:
+def _event(value: Any) -> Event:
+    rule_id, at, seq, first, time, records, claim, node, tenant, values, detail = value
+    times = (_int(at), _int(seq), _int(first), _int(time))
+    who = (_bool(claim), _text(node), _text(tenant))
+    return Event(_text(rule_id), *times, _ints(records), *who, _words(values), _words(detail))
+
+
+def _mark(at: Any, first: Any, time: Any, records: Any, claim: Any) -> Mark:
+    return Mark(_int(at), _int(first), _int(time), _ints(records), _bool(claim))
+
+
+def _window(silent: Any, last: Any, entries: Any) -> Window:
+    read = tuple(Entry(_text(label), tuple(_mark(*one) for one in marks)) for label, marks in entries)
+    return Window(_int(silent), _int(last), read)
+
+
+def _company(last: Any, waiting: Any) -> Company:
+    held = tuple(Waiting(_int(until), _texts(key), _event(event)) for until, key, event in waiting)
+    return Company({_texts(key): _int(at) for key, at in last}, held)
+
+
+def _tallies(places: Any) -> Tallies:
     return {
-        (_text(place[0]), _text(place[1]), _maybe(place[2])): {
+        (_text(tenant), _text(node), _maybe(sandbox)): {
             tuple(_maybe(part) for part in group): _tally(*tally) for group, tally in groups
         }
-        for place, groups in value
+        for (tenant, node, sandbox), groups in places
     }
 
 
-def _tally(count: Any, last: Any, first: Any, records: Any, claim: Any) -> Tally:
-    return Tally(_int(count), _int(last), _int(first), _numbers(records), _bool(claim))
+def _tally(total: Any, last: Any, first: Any, records: Any, claim: Any) -> Tally:
+    return Tally(_int(total), _int(last), _int(first), _ints(records), _bool(claim))
 
 
-def _copy(key: Any) -> tuple[str, str, str, bool, int]:
-    return _text(key[0]), _text(key[1]), _text(key[2]), _bool(key[3]), _int(key[4])
+def _copy(rule: Any, tenant: Any, node: Any, guest: Any, key: Any) -> tuple[str, str, str, bool, int]:
+    return _text(rule), _text(tenant), _text(node), _bool(guest), _int(key)
 
 
 def _checked(kind: type) -> Callable[[Any], Any]:
@@ -95,5 +140,13 @@ def _maybe(value: Any) -> str | None:
     return None if value is None else str(_text(value))
 
 
-def _numbers(value: Any) -> tuple[int, ...]:
+def _ints(value: Any) -> tuple[int, ...]:
     return tuple(_int(one) for one in value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(one) for one in value)
+
+
+def _words(value: Any) -> dict[str, str]:
+    return {key: _text(one) for key, one in value.items()}
