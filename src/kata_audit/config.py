@@ -12,6 +12,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.errors import ConfigError, InputMissingError, Problem
 from kata_audit.schema.source import Transport
 
@@ -70,6 +71,18 @@ class JournalInput:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """Detection at this place, `[rules]`."""
+
+    folder: Path | None = None
+    """Folder of your own rules and filters, Sigma files `*.yml` in it and below it."""
+    off: tuple[str, ...] = ()
+    """Names of rules that make no findings here."""
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is allowed at this place, `[rules.lists]`: lists of texts; `docs/reference/rule-format.md` has their names."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration."""
 
@@ -85,6 +98,8 @@ class Config:
     """Files to take in, `[[file]]` each; `collect` follows them."""
     journal: tuple[JournalInput, ...] = ()
     """Journals that `collect` follows, `[[journal]]` each."""
+    rules: RuleSettings = field(default_factory=RuleSettings)
+    """Detection, `[rules]`."""
     metrics_file: Path | None = None
     """File that `collect` writes its numbers to, for the textfile collector of Prometheus' node exporter."""
 
@@ -234,6 +249,8 @@ class _Reader:
         try:
             if kind is Config and key == "batch":
                 return self.table(BatchLimits, _expect(value, dict, "a table `[batch]`"), at)
+            if kind is Config and key == "rules":
+                return self.table(RuleSettings, _expect(value, dict, "a table `[rules]`"), at)
             if kind is Config and key in _LISTED:
                 tables = _expect(value, list, f"a list of tables `[[{key}]]`")
                 each = [_expect(one, dict, f"a list of tables `[[{key}]]`") for one in tables]
@@ -263,6 +280,21 @@ def _read_path(value: Any) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise _ExpectedError("a path in quotes")
     return Path(value)
+
+
+def _read_texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
+        raise _ExpectedError("a list of texts in quotes")
+    return tuple(value)
+
+
+def _read_lists(value: Any) -> dict[str, tuple[str, ...]]:
+    named = _expect(value, dict, "a table `[rules.lists]` of names and lists of texts")
+    for name in named.keys() - LISTS.keys():
+        near = difflib.get_close_matches(name, LISTS, n=1)
+        hint = f"did you mean `{near[0]}`" if near else f"the lists are {', '.join(LISTS)}"
+        raise _ExpectedError(f"of lists that rules name; there is no `{name}`; {hint}")
+    return {name: _read_texts(texts) for name, texts in named.items()}
 
 
 def _read_name(value: Any) -> str:
@@ -301,6 +333,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "path": _read_path,
     "directory": _read_path,
     "metrics_file": _read_path,
+    "folder": _read_path,
+    "off": _read_texts,
+    "lists": _read_lists,
     "namespace": _read_name,
     "node": _read_name,
     "tenant": _read_name,

@@ -8,7 +8,7 @@ import gc
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from importlib import resources
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from kata_audit.clock import SystemClock
 
 if TYPE_CHECKING:
-    from kata_audit.config import BatchLimits, Config
+    from kata_audit.config import BatchLimits, Config, RuleSettings
+    from kata_audit.detect.rule import Rule
     from kata_audit.node.apply import Act
     from kata_audit.node.canary_table import Table
     from kata_audit.node.check import Check
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kata_audit.pipeline.collect import Collector
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
+    from kata_audit.pipeline.rule_folder import Checked
     from kata_audit.pipeline.why_causes import Causes
     from kata_audit.receivers.file import FileReceiver, Place
     from kata_audit.store.fsck import Verdict
@@ -126,6 +128,40 @@ def catalog() -> "Catalog":
     folder = resources.files("kata_audit.parse.catalog")
     files = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(".toml")}
     return Catalog(load_entries(files))
+
+
+def rules(settings: "RuleSettings") -> "tuple[Rule, ...]":
+    """Read the rules that run at a place: those of the package, and those of its own folder.
+
+    Raises:
+        RulesError: They have mistakes, or a rule that is to be off does not exist.
+        InputMissingError: The folder cannot be read.
+    """
+    from kata_audit.detect.sigma.reader import read_rules
+    from kata_audit.pipeline.rule_folder import read_folder, switch_off
+    from kata_audit.rules.files import rule_files
+
+    own = read_folder(settings.folder) if settings.folder else []
+    return switch_off(read_rules([*rule_files(), *own], settings.lists), settings.off)
+
+
+def check_rules(files: Sequence[Path], settings: "RuleSettings") -> "Checked":
+    """Check rule files beside the rules of the package; without files, those of the configured folder.
+
+    Raises:
+        RulesError: With every mistake.
+        InputMissingError: A file cannot be read.
+    """
+    from kata_audit.parse import api_audit, losses
+    from kata_audit.pipeline import rule_folder
+    from kata_audit.rules.files import rule_files, sample_files
+
+    own = [(str(path), rule_folder.read_file(path)) for path in files]
+    if settings.folder and not files:
+        own = rule_folder.read_folder(settings.folder)
+    events = {entry.event for entry in catalog().entries} | api_audit.EVENTS.keys() | losses.EVENTS.keys()
+    shipped = rule_folder.Shipped(rule_files(), sample_files())
+    return rule_folder.check(own, shipped, settings.lists, events, only_own=bool(files))
 
 
 def derivation() -> "Derive":

@@ -32,6 +32,8 @@ class Need(StrEnum):
     AUDITD = "auditd"
     API = "api"
     """The API server's audit log."""
+    TOOLS = "tools"
+    """The logs of kata-monitor, kata-ctl, kata-deploy and the trace forwarder, and kata-runtime's."""
     PIPELINE = "pipeline"
     """What kata-audit itself sees: its own records, and silence."""
 

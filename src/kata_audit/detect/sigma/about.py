@@ -71,7 +71,7 @@ def read_head(document: Document, report: Report) -> Head:
             continue  # told below, in one sentence for all that is not run
         message = "Every rule has an `id`: a UUID of its own." if isinstance(error, SigmaIdentifierError) else str(error)
         report.add(document, _place_of(error, data), f"{message.rstrip('.')}.")
-    if stated["id"] is None:
+    if data.get("id") is None:
         report.add(document, ("id",), "Every rule has an `id`: a UUID of its own.")
     name, level = stated["name"], stated["level"]
     if name is not None and not _NAME.fullmatch(name):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pyparsing import ParseException
 from sigma.conditions import (
     ConditionAND,
     ConditionIdentifier,
@@ -12,6 +13,7 @@ from sigma.conditions import (
     ConditionSelector,
     SigmaCondition,
 )
+from sigma.exceptions import SigmaError
 from sigma.modifiers import SigmaExpandModifier, modifier_mapping
 from sigma.rule import SigmaDetectionItem
 from sigma.rule.detection import EmptySigmaDetections
@@ -73,8 +75,10 @@ def read_detection(block: Detection, others: frozenset[str] = frozenset()) -> Pr
         return NOTHING
     texts = conditions if isinstance(conditions, list) else [conditions]
     used: set[str] = set()
+    before = len(block.report.problems)
     read = any_of(*(_condition(block, text, selections, used) for text in texts))
-    for name in selections.keys() - used:
+    understood = len(block.report.problems) == before
+    for name in selections.keys() - used if understood else ():
         block.add((name,), f"No condition names the selection `{name}`.")
     return read
 
@@ -164,6 +168,13 @@ def _parsed(text: str, named: EmptySigmaDetections) -> Any:
         return SigmaCondition(text, named).parse(postprocess=False)
     except RecursionError as error:
         raise BadValueError("The condition nests too deep.") from error
+    except SigmaError as error:
+        if not isinstance(error.__context__, ParseException):
+            raise
+        raise BadValueError(
+            f"The condition cannot be read at its character {error.__context__.loc + 1}; it is made of names of selections, "
+            "`and`, `or`, `not`, `1 of …`, `all of …`, and parentheses."
+        ) from error
 
 
 def _depth(text: str) -> int:

@@ -61,6 +61,7 @@ NEEDS: Final[dict[str, tuple[frozenset[Need], ...]]] = {
     "host-kernel": (frozenset({Need.HOST_KERNEL}),),
     "auditd": (frozenset({Need.AUDITD}),),
     "api": (frozenset({Need.API}),),
+    "tools": (frozenset({Need.TOOLS}),),
     "kata-audit": (frozenset({Need.PIPELINE}),),
 }
 """What a rule needs that does not say it itself, by its service."""

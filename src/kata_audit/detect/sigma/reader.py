@@ -10,7 +10,6 @@ from kata_audit.detect.sigma.about import SILENT, Head, read_head
 from kata_audit.detect.sigma.companions import Bases, read_absence, read_correlation, references_of
 from kata_audit.detect.sigma.detection import Detection, read_detection
 from kata_audit.detect.sigma.documents import Document, read_documents
-from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.detect.sigma.logsources import NEEDS, LogsourceError, condition_of
 from kata_audit.detect.sigma.report import Report
 from kata_audit.detect.sigma.values import Lists
@@ -36,22 +35,26 @@ def read_rules(files: Sequence[tuple[str, bytes]], lists: Lists = _EMPTY) -> tup
     Raises:
         RulesError: With every problem of every file, each with file, line and reason.
     """
+    rules, problems = examine_rules(files, lists)
+    if problems:
+        raise mistakes(problems)
+    return rules
+
+
+def examine_rules(files: Sequence[tuple[str, bytes]], lists: Lists = _EMPTY) -> tuple[tuple[Rule, ...], list[Problem]]:
+    """Read rule files as `read_rules` does, and give what could be read beside what is wrong."""
     report = Report()
     read: list[tuple[Document, Head]] = []
-    for name in lists.keys() - LISTS.keys():
-        raise RulesError(f"There is no list of the name `{name}` to fill.", hint=f"The lists are {', '.join(LISTS)}.")
     for file, content in files:
         documents, problems = read_documents(file, content)
         report.problems += problems
         read += [(document, read_head(document, report)) for document in documents if _has_one_kind(document, report)]
-    reader = _Reader(read, lists, report)
-    rules = reader.rules()
-    if report.problems:
-        raise _wrong(report.sorted())
-    return rules
+    rules = _Reader(read, lists, report).rules()
+    return rules, report.sorted()
 
 
-def _wrong(problems: list[Problem]) -> RulesError:
+def mistakes(problems: Sequence[Problem]) -> RulesError:
+    """Make one error of all problems."""
     count = "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
     return RulesError(f"The rules have {count}.", problems=problems)
 

@@ -1,0 +1,187 @@
+"""What a rule that is shipped, or meant to be, must have beyond being readable."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+import orjson
+
+from kata_audit.detect.rule import Absence, Correlation, Rule
+from kata_audit.errors import Problem
+from kata_audit.predicate.pattern import Wild, pieces_of
+from kata_audit.predicate.tree import And, Compare, Match, Not, OneOf, Or, Predicate, Syntax
+
+KA: Final = re.compile(r"KA-\d{3,}")
+"""Name of a rule of ours."""
+FEWEST: Final = 2
+"""A rule of ours has so many samples of each kind at least."""
+TACTICS: Final = (
+    "reconnaissance",
+    "resource-development",
+    "initial-access",
+    "execution",
+    "persistence",
+    "privilege-escalation",
+    "defense-evasion",
+    "credential-access",
+    "discovery",
+    "lateral-movement",
+    "collection",
+    "command-and-control",
+    "exfiltration",
+    "impact",
+)
+"""Tactics of ATT&CK for enterprises, as Sigma spells them."""
+_TECHNIQUE: Final = re.compile(r"t\d{4}(?:\.\d{3})?")
+_TAGS: Final[Mapping[str, re.Pattern[str]]] = {
+    "attack": re.compile(rf"{_TECHNIQUE.pattern}|[gs]\d{{4}}|{'|'.join(TACTICS)}"),
+    "cve": re.compile(r"\d{4}-\d{4,}"),
+    "detection": re.compile("dfir|emerging-threats|threat-hunting"),
+}
+CONTROLS: Final[Mapping[str, re.Pattern[str]]] = {
+    "pci-dss-4.0.1": re.compile(r"\d{1,2}(?:\.\d{1,2}){1,4}"),
+    "hipaa": re.compile(r"164\.\d{3}(?:\([A-Za-z0-9]+\))*"),
+    "gdpr": re.compile(r"art-\d{1,2}(?:\(\d+\))?"),
+    "nist-800-53": re.compile(r"[A-Z]{2}-\d{1,2}(?:\(\d{1,2}\))?"),
+    "nist-800-190": re.compile(r"\d(?:\.\d{1,2}){0,2}"),
+    "iso-27001-2022": re.compile(r"A\.[5-8]\.\d{1,2}"),
+    "soc2": re.compile(r"(?:CC|A|C|PI|P)\d\.\d"),
+    "cis-v8": re.compile(r"\d{1,2}\.\d{1,2}"),
+    "cis-kubernetes": re.compile(r"\d(?:\.\d{1,2}){1,3}"),
+    "dora": re.compile(r"art-\d{1,2}(?:\(\d+\))?"),
+    "nis2": re.compile(r"art-\d{1,2}(?:\(\d+\))?"),
+}
+"""Frameworks of controls, and how each numbers them."""
+_OWN: Final = ("alert.", "collect.", "deliver.", "detect.")
+"""What kata-audit says of itself has names that begin so."""
+_SAMPLE_KEYS: Final = frozenset({"expect", "name", "transport", "dialect", "from", "lines", "parts"})
+
+
+def check_rules(rules: Sequence[Rule], samples: Mapping[str, bytes], events: Collection[str]) -> list[Problem]:
+    """Look for what rules of ours lack.
+
+    Args:
+        rules: All rules, ours and an operator's; of the latter, only what can never hold is told.
+        samples: Sample files by the name of their rule.
+        events: Every event name that a record of Kata, a host or a cluster can have.
+
+    Returns:
+        What is wrong, each with its place.
+    """
+    used = {name for rule in rules for name in _bases(rule)}
+    problems: list[Problem] = []
+    for rule in rules:
+        found = [*_events(rule, events)]
+        if KA.fullmatch(rule.rule_id):
+            found += [*_lacks(rule), *_tags(rule), *_controls(rule), *_samples(rule, samples.get(rule.rule_id))]
+        elif rule.silent and rule.rule_id not in used:
+            found.append(f"Nothing uses the part `{rule.rule_id}`.")
+        problems += [Problem(rule.place, f"{rule.rule_id}: {message}") for message in found]
+    return problems
+
+
+def _bases(rule: Rule) -> tuple[str, ...]:
+    if isinstance(rule.when, Correlation):
+        return rule.when.rules
+    return (rule.when.trigger, *rule.when.unless) if isinstance(rule.when, Absence) else ()
+
+
+def _events(rule: Rule, events: Collection[str]) -> Iterator[str]:
+    if isinstance(rule.when, Correlation | Absence):
+        return
+    known = {name.lower() for name in events}
+    for name in dict.fromkeys(_event_names(rule.when)):
+        if name.lower() not in known and not name.lower().startswith(_OWN):
+            yield f"No record ever has the event name `{name}`."
+
+
+def _event_names(where: Predicate) -> Iterator[str]:
+    if isinstance(where, And | Or):
+        for part in where.parts:
+            yield from _event_names(part)
+    elif isinstance(where, Not):
+        yield from _event_names(where.part)
+    elif getattr(where, "field", None) == "event_name":
+        if isinstance(where, Compare):
+            yield str(where.value)
+        elif isinstance(where, OneOf):
+            yield from sorted(map(str, where.values))
+        elif isinstance(where, Match) and where.syntax is Syntax.WILDCARD:
+            pieces = pieces_of(where.pattern)
+            if not any(isinstance(piece, Wild) for piece in pieces):
+                yield "".join(map(str, pieces))
+
+
+def _lacks(rule: Rule) -> Iterator[str]:
+    about = rule.about
+    for name, value in (
+        ("description", about.description),
+        ("tags", about.tags),
+        ("falsepositives", about.false_positives),
+        ("kata: needs", rule.needs),
+        ("kata: group-by", rule.group_by),
+        ("kata: respond", about.respond),
+        ("kata: controls", about.controls),
+        ("kata: evasions", about.evasions),
+    ):
+        if not value:
+            yield f"`{name}` is missing or empty."
+    if rule.rule_id not in rule.place:
+        yield "The name of its file does not begin with the rule's."
+
+
+def _tags(rule: Rule) -> Iterator[str]:
+    for tag in rule.about.tags:
+        namespace, _, name = tag.partition(".")
+        if namespace not in _TAGS:
+            yield f"The tag `{tag}` is of no kind that we know: {', '.join(_TAGS)}."
+        elif not _TAGS[namespace].fullmatch(name):
+            yield f"The tag `{tag}` is not well formed: `attack.t1611`, `attack.t1552.001`, `attack.privilege-escalation`."
+    if not any(tag.startswith("attack.") and _TECHNIQUE.fullmatch(tag.removeprefix("attack.")) for tag in rule.about.tags):
+        yield "It names no technique of ATT&CK."
+
+
+def _controls(rule: Rule) -> Iterator[str]:
+    for control in rule.about.controls:
+        framework, _, number = control.partition(":")
+        if framework not in CONTROLS:
+            yield f"The control `{control}` is of no framework that we know: {', '.join(CONTROLS)}."
+        elif not CONTROLS[framework].fullmatch(number):
+            yield f"The control `{control}` is not numbered as its framework does."
+
+
+def _samples(rule: Rule, content: bytes | None) -> Iterator[str]:
+    if content is None:
+        yield f"There is no file of samples, `samples/{rule.rule_id}.jsonl`."
+        return
+    counts = {"match": 0, "near": 0}
+    names: set[str] = set()
+    for number, line in enumerate(content.splitlines(), 1):
+        try:
+            sample = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            yield f"Line {number} of its samples is no JSON."
+            continue
+        wrong = _sample_mistake(sample, names)
+        if wrong:
+            yield f"Line {number} of its samples {wrong}."
+        else:
+            counts[sample["expect"]] += 1
+    for kind, count in counts.items():
+        if count < FEWEST:
+            yield f"It has {count} samples of kind `{kind}`; {FEWEST} are the fewest."
+
+
+def _sample_mistake(sample: object, names: set[str]) -> str | None:
+    if not isinstance(sample, dict):
+        return "is no object"
+    if unknown := sorted(sample.keys() - _SAMPLE_KEYS):
+        return f"has an unknown key `{unknown[0]}`"
+    if sample.get("expect") not in ("match", "near"):
+        return "does not expect `match` or `near`"
+    if not isinstance(sample.get("name"), str) or sample["name"] in names:
+        return "has no name of its own"
+    names.add(sample["name"])
+    if not isinstance(sample.get("from"), str):
+        return "does not say where it is from"
+    return None if bool(sample.get("lines")) != bool(sample.get("parts")) else "has neither `lines` nor `parts`, or both"

@@ -1,0 +1,1 @@
+"""The rules that are shipped, Sigma files by area, and samples of each: data of the package."""
