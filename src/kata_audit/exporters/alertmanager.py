@@ -40,8 +40,13 @@ class Alertmanager:
         self._one, self._clock = one, clock
 
     def export(self, notices: Sequence[Notice]) -> Delivery:
-        """Hand notices over; of one alert only the newest counts there."""
-        return self._tell(notices[:_TOGETHER], self._clock.now_ns())
+        """Hand notices over; of one alert only the newest is told, as only that counts there."""
+        together = notices[:_TOGETHER]
+        newest = {notice.alert_id: notice for notice in together}
+        delivery = self._tell(list(newest.values()), self._clock.now_ns())
+        if delivery.refused and len(together) > 1:  # one of them is refused: find out which
+            return self._tell(together[:1], self._clock.now_ns())
+        return delivery._replace(taken=len(together)) if delivery.taken else delivery
 
     def refresh(self, notices: Sequence[Notice], now_ns: int) -> Delivery:
         """Tell again which alerts there are, before they resolve by themselves."""

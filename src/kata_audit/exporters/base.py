@@ -1,7 +1,7 @@
 """What every exporter is, and the words in which it says how it went."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from kata_audit.schema.notice import Notice
 
@@ -31,6 +31,7 @@ class Exporter(Protocol):
         ...
 
 
+@runtime_checkable
 class Refreshing(Protocol):
     """An exporter whose destination forgets an alert that is not told again."""
 

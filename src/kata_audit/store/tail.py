@@ -25,7 +25,7 @@ from kata_audit.tlog.checkpoint import open_checkpoint
 from kata_audit.tlog.entry import decode_entry
 from kata_audit.tlog.note import parse_verifier
 
-COLUMNS: Final = ("seq", "node", "receiver", "tenant", "event_name", "attributes")
+COLUMNS: Final = ("seq", "observed_timestamp", "node", "receiver", "tenant", "event_name", "attributes")
 """What is read of a record."""
 _SCHEMA: Final = pa.schema([RECORD_SCHEMA.field(name) for name in COLUMNS])
 _FOUND_BY: Final = ("receiver", "batch")

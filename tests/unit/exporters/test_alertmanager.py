@@ -13,7 +13,12 @@ from kata_audit.clock import ManualClock
 from kata_audit.exporters.alertmanager import Alertmanager, alert_of
 from kata_audit.exporters.base import Delivery
 from kata_audit.exporters.settings import Destination, DestinationKind
-from kata_audit.schema.notice import NoticeKind
+from kata_audit.schema.notice import Notice, NoticeKind
+
+
+def many(number: int) -> Notice:
+    return dataclasses.replace(NOTICE, alert_id=f"{number:016x}")
+
 
 NOW = NOTICE.starts_ns + 10_000_000_000
 
@@ -82,7 +87,7 @@ def test_many_go_together_and_the_token_with_them(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("t0ken\n")
     with Http().running() as server:
-        delivery = telling(server.port, secret_file=token).export([NOTICE] * 100)
+        delivery = telling(server.port, secret_file=token).export([many(number) for number in range(100)])
     (request,) = server.requests
 
     assert delivery == Delivery(64)
@@ -107,3 +112,23 @@ def test_what_a_log_says_is_made_plain() -> None:
 
     assert alert["annotations"]["summary"] == "\\x3c!channel\\x3e \\x5bx\\x5d(https:\\x2f/bad.example)\\x0a"
     assert alert["labels"]["k8s_pod"] == "\\x3cb\\x3e"
+
+
+def test_of_one_alert_the_newest_is_told() -> None:
+    """Opened and closed before it was told: it is over."""
+    over = dataclasses.replace(NOTICE, kind=NoticeKind.RESOLVED, ends_ns=NOTICE.starts_ns + 1_000_000_000)
+    with Http().running() as server:
+        delivery = telling(server.port).export([NOTICE, over])
+
+    assert delivery == Delivery(2)
+    assert [one["endsAt"] for one in json.loads(server.requests[0].body)] == ["2026-11-18T11:06:41.000Z"]
+
+
+def test_one_that_is_refused_takes_no_other_with_it() -> None:
+    """Each goes alone then."""
+    with Http().running() as server:
+        server.reply = lambda request: Reply(400 if b"KA-666" in request.body else 200)
+        notices = [dataclasses.replace(many(0), rule_id="KA-666"), many(1), many(2)]
+
+        assert telling(server.port).export(notices) == Delivery(1, 1, "it refused the content with HTTP status 400")
+        assert telling(server.port).export(notices[1:]) == Delivery(2)
