@@ -21,6 +21,9 @@ VOCABULARIES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Fields that hold one of a few words of ours: a value is that word as we write it, and no other can be asked for."""
 
+SMALL: Final = frozenset({"event_name", "action"})
+"""Fields whose words of ours are always in small letters: a value is put into them, and compared exactly."""
+
 
 def checked_field(field: str) -> str:
     """Give a field's name back if there is such a field.

@@ -30,7 +30,7 @@ from sigma.types import (
     SpecialChars,
 )
 
-from kata_audit.detect.sigma.fields import VOCABULARIES, checked_field
+from kata_audit.detect.sigma.fields import SMALL, VOCABULARIES, checked_field
 from kata_audit.detect.sigma.lists import LISTS, MAX_EXPANSIONS
 from kata_audit.predicate.fields import Kind, kind_of
 from kata_audit.predicate.pattern import escape
@@ -164,6 +164,8 @@ def _text(field: str, parts: list[str | SpecialChars], *, cased: bool) -> Predic
         text = "".join(str(part) for part in parts)
         if field in VOCABULARIES:
             return Compare(field, Op.EQ, _word(field, text))
+        if field in SMALL:
+            return Compare(field, Op.EQ, text.lower())
         if cased or not any(char.isascii() and char.isalpha() for char in text):
             return Compare(field, Op.EQ, text)
     pattern = "".join(escape(part) if isinstance(part, str) else _WILD[part] for part in parts)

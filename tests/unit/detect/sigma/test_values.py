@@ -100,6 +100,7 @@ def holds(selection: Any, *, lists: dict[str, list[str]] | None = None, **record
         ({"timestamp|minute": 6}, {"timestamp": 1_795_000_000_000_000_000}, True),
         ({"timestamp|day": 18, "timestamp|week": 47, "timestamp|month": 11}, {"timestamp": 1_795_000_000_000_000_000}, True),
         ({"component": "QEMU"}, {"component": "qemu"}, True),
+        ({"event_name": "Exec.Started"}, {"event_name": "exec.started"}, True),
         ({"component|startswith": "RUNTIME"}, {"component": "runtime-rs"}, True),
         (["foo", "b?r"], {"body": "a BAR"}, True),
         (["foo", "b?r"], {"raw": b"a bar"}, False),
@@ -162,6 +163,9 @@ def test_exact_words_become_gates() -> None:
     )
     assert when_of({"a": {"attributes.exit_status": [255, 137]}, "condition": "a"}) == OneOf(
         "attributes.exit_status", frozenset({"255", "137"})
+    )
+    assert when_of({"a": {"event_name": ["exec.a", "exec.b"]}, "condition": "a"}) == OneOf(
+        "event_name", frozenset({"exec.a", "exec.b"})
     )
     assert when_of({"a": {"k8s_pod": "1-2"}, "condition": "a"}) == Compare("k8s_pod", Op.EQ, "1-2")
     assert when_of({"a": {"k8s_pod": None}, "condition": "a"}) == Not(Present("k8s_pod"))
