@@ -71,6 +71,16 @@ class JournalInput:
 
 
 @dataclass(frozen=True, slots=True)
+class FifoInput:
+    """Fifos of Firecracker to read, `[[fifo]]`."""
+
+    path: Path = Path("/run/vc/firecracker/*/logs.fifo")
+    """The fifo, or a pattern of fifos; each directory behind the pattern's fixed part must be root's alone."""
+    tenant: str | None = None
+    """Whose records they are; left out, the tenant of the whole configuration."""
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSettings:
     """Detection at this place, `[rules]`."""
 
@@ -98,6 +108,8 @@ class Config:
     """Files to take in, `[[file]]` each; `collect` follows them."""
     journal: tuple[JournalInput, ...] = ()
     """Journals that `collect` follows, `[[journal]]` each."""
+    fifo: tuple[FifoInput, ...] = ()
+    """Fifos that `collect` reads, `[[fifo]]` each."""
     rules: RuleSettings = field(default_factory=RuleSettings)
     """Detection, `[rules]`."""
     metrics_file: Path | None = None
@@ -326,7 +338,7 @@ def _read_count(most: int) -> Callable[[Any], int]:
     return read
 
 
-_LISTED: dict[str, type[Any]] = {"file": FileInput, "journal": JournalInput}
+_LISTED: dict[str, type[Any]] = {"file": FileInput, "journal": JournalInput, "fifo": FifoInput}
 """What stands in each list of tables."""
 _READERS: dict[str, Callable[[Any], Any]] = {
     "store": _read_path,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kata_audit.pipeline.ingest import Sealer
     from kata_audit.pipeline.rule_folder import Checked
     from kata_audit.pipeline.why_causes import Causes
+    from kata_audit.receivers.base import Watch
     from kata_audit.receivers.file import FileReceiver, Place
     from kata_audit.store.fsck import Verdict
     from kata_audit.store.reader import Reader
@@ -259,29 +260,40 @@ def sealer(writer: "Writer", limits: "BatchLimits", *, merges: bool = True) -> "
 @contextmanager
 def collecting(root: Path, config: "Config", *, always_journal: bool = False) -> Iterator["Collector"]:
     """Open a store for following the sources of a configuration; without any, the system's journal."""
-    from kata_audit.config import JournalInput
     from kata_audit.pipeline.collect import Collector
     from kata_audit.pipeline.own import OwnRecords
-    from kata_audit.receivers.base import Watch
+
+    clock, node = SystemClock(), config.node or default_node()
+    with writing(root, node=node) as writer:
+        key = fingerprint_key(root, writer)
+        watches = _watches(config, node, key, always_journal=always_journal)
+        own = OwnRecords("collect", node=node, tenant=config.tenant, clock=clock)
+        own.say("collect.started", "INFO", "The collector has started.")
+        yield Collector(watches, writer, sealer(writer, config.batch, merges=False), own, clock=clock, key=key)
+
+
+def _watches(config: "Config", node: str, key: bytes, *, always_journal: bool) -> "list[Watch]":
+    """Make what finds the sources of a configuration; without any, the system's journal."""
+    from kata_audit.config import JournalInput
+    from kata_audit.receivers.fifo import FifoWatch
     from kata_audit.receivers.file import Place
     from kata_audit.receivers.follow import FileWatch
     from kata_audit.receivers.journal import JournalWatch
 
-    clock, node = SystemClock(), config.node or default_node()
-    journals = config.journal or ((JournalInput(),) if always_journal or not config.file else ())
-    with writing(root, node=node) as writer:
-        key = fingerprint_key(root, writer)
-        watches: list[Watch] = []
-        for one in journals:
-            chosen = [f"--directory={one.directory}"] if one.directory else []
-            chosen += [f"--namespace={one.namespace}"] if one.namespace else []
-            watches.append(JournalWatch(chosen, Place(node, one.tenant or config.tenant, None), clock=clock))
-        for file in config.file:
-            place = Place(node, file.tenant or config.tenant, file.transport)
-            watches.append(FileWatch(str(file.path.absolute()), place, clock=clock, key=key))
-        own = OwnRecords("collect", node=node, tenant=config.tenant, clock=clock)
-        own.say("collect.started", "INFO", "The collector has started.")
-        yield Collector(watches, writer, sealer(writer, config.batch, merges=False), own, clock=clock, key=key)
+    clock = SystemClock()
+    is_named = bool(config.file or config.fifo)
+    watches: list[Watch] = []
+    for journal in config.journal or ((JournalInput(),) if always_journal or not is_named else ()):
+        chosen = [f"--directory={journal.directory}"] if journal.directory else []
+        chosen += [f"--namespace={journal.namespace}"] if journal.namespace else []
+        watches.append(JournalWatch(chosen, Place(node, journal.tenant or config.tenant, None), clock=clock))
+    for file in config.file:
+        place = Place(node, file.tenant or config.tenant, file.transport)
+        watches.append(FileWatch(str(file.path.absolute()), place, clock=clock, key=key))
+    for fifo in config.fifo:
+        place = Place(node, fifo.tenant or config.tenant, None)
+        watches.append(FifoWatch(str(fifo.path.absolute()), place, clock=clock))
+    return watches
 
 
 def _give_memory_back() -> None:

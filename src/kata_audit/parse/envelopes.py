@@ -46,6 +46,10 @@ _LAST_MICROSECOND = ((1 << 63) - 1) // 1000
 """The last time that 64 bits of nanoseconds hold: in the year 2262."""
 
 
+_OF_ONE_SANDBOX = "fifo:"
+"""Receivers whose every source is one hypervisor's, in the folder of its sandbox."""
+
+
 class Texts(NamedTuple):
     """What the envelopes hold.
 
@@ -105,6 +109,8 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
                 _extend(texts, read_guest_lines(draft, rows, lines, declared))
             else:
                 if transport is Transport.HOST_FILE:
+                    if ones := [row for row in rows if receivers[row].startswith(_OF_ONE_SANDBOX)]:
+                        _state_sandboxes(draft, evidence, ones)
                     declared = _state_programs(draft, evidence, rows, declared)
                 _extend(texts, read_host_lines(draft, rows, lines, declared))
     return texts
@@ -118,7 +124,7 @@ def _extend(texts: Texts, lines: Lines) -> None:
 
 
 def _state_sandboxes(draft: Draft, evidence: EvidenceRows, rows: Sequence[int]) -> None:
-    """Write the sandbox that a console file's path names: the host chose the path, whatever the guest wrote there."""
+    """Write the sandbox that the path of a console, log port or fifo names: the host chose it, whatever is written there."""
     streams = [cursor.rpartition("@")[0] for cursor in evidence.column("cursor").take(rows).to_pylist()]
     sandboxes = {stream: read_sandbox(stream) for stream in set(streams)}
     if any(sandboxes.values()):

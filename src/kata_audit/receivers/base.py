@@ -59,6 +59,11 @@ class Follower(Protocol):
         ...
 
     @property
+    def waits(self) -> bool:
+        """Whether its source keeps what is not read; one that does not is read on also where the disk has no room."""
+        ...
+
+    @property
     def behind(self) -> int:
         """Up to which byte of the stream everything was durable before; what ends there or before comes again."""
         ...

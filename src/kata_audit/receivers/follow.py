@@ -7,10 +7,8 @@ rotated or cut while nobody read, `receivers.rest` finds what is left.
 Source: the ways in which logrotate (`create`, `copytruncate`), containerd and the kubelet rotate.
 """
 
-import glob
 import os
 from collections.abc import Collection, Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -18,6 +16,7 @@ from kata_audit.clock import Clock
 from kata_audit.errors import ReceiverError
 from kata_audit.receivers.base import Follower, Told
 from kata_audit.receivers.file import Place
+from kata_audit.receivers.pattern import find_paths, is_of
 from kata_audit.receivers.rest import HEAD_BYTES, Ended, Identity, RestFile, find_rest, look_at, open_file
 from kata_audit.receivers.sniff import sniff_transport
 from kata_audit.schema.cursor import Cursor
@@ -54,7 +53,10 @@ class FollowedFile:
         ended: Whether all of it was given and no more will come.
         stream: Its name; empty until its first line is whole.
         was_cut: Whether it ended because it was cut to nothing.
+        waits: True: a file keeps what is not read.
     """
+
+    waits = True
 
     def __init__(self, path: str, place: Place, *, clock: Clock, key: bytes, known: Mapping[str, Cursor]) -> None:
         self.path, self.ended = path, False
@@ -233,7 +235,7 @@ class FileWatch:
         self._note_ended()
         yield from self._left(known, following)
         seen = {**self._ended, **known}
-        for path in self._paths():
+        for path in find_paths(self._pattern):
             if path in following or Path(path).is_dir() or not Path(path).exists():
                 continue
             self._files.append(FollowedFile(path, self._place, clock=self._clock, key=self._key, known=seen))
@@ -258,7 +260,7 @@ class FileWatch:
         self._gone = {stream: since for stream, since in self._gone.items() if stream in known}
         for stream, cursor in known.items():
             read = read_stream(stream) if stream not in open_ones else None
-            if read is None or read[0] in unsettled or not self._matches(read[0]):
+            if read is None or read[0] in unsettled or not is_of(read[0], self._pattern):
                 continue
             follower = self._look_for(read[0], read[1], cursor, known)
             if follower is not None:
@@ -286,12 +288,3 @@ class FileWatch:
             told = (Told("collect.lost", _VANISHED, "unknown", {"log.file.path": path, "log.file.read_to": str(end)}),)
         self._remember(stream, _NEVER if is_there else end)
         return Ended(stream, *told)
-
-    def _paths(self) -> list[str]:
-        if not glob.has_magic(self._pattern):
-            return [self._pattern]
-        return sorted(glob.glob(self._pattern))  # noqa: PTH207 - of an absolute pattern, which pathlib does not take
-
-    def _matches(self, path: str) -> bool:
-        parts, patterns = path.split("/"), self._pattern.split("/")
-        return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))

@@ -43,7 +43,10 @@ class JournalFollower:
 
     Attributes:
         ended: False: a journal has no end.
+        waits: True: a journal keeps what is not read.
     """
+
+    waits = True
 
     def __init__(
         self, arguments: Sequence[str], place: Place, *, clock: Clock, known: Cursor | None, program: str = "journalctl"

@@ -189,7 +189,10 @@ class RestFile:
 
     Attributes:
         ended: Whether all of it was given.
+        waits: True: a file keeps what is not read.
     """
+
+    waits = True
 
     def __init__(self, rest: Rest, known: Cursor, place: Place, *, clock: Clock, told: tuple[Told, ...] = ()) -> None:
         self.stream = self.name = known.stream
@@ -254,7 +257,7 @@ class Ended:
         told: What to tell.
     """
 
-    ended = True
+    ended = waits = True
 
     def __init__(self, stream: str, *told: Told) -> None:
         self.stream = self.name = stream

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from kata_audit.pipeline.collect import Collector, run
 from kata_audit.pipeline.ingest import CutPolicy, Sealer
 from kata_audit.pipeline.own import OwnRecords
 from kata_audit.receivers.base import Told, Watch
+from kata_audit.receivers.fifo import FifoWatch
 from kata_audit.receivers.file import Place
 from kata_audit.receivers.follow import FileWatch, FollowedFile
 from kata_audit.schema.act import ACT_KIND, to_line
@@ -104,7 +106,7 @@ def test_a_key_in_several_lines_waits_for_its_end_but_not_for_ever(tmp_path: Pat
 class Failing:
     """A source that breaks off whenever it is polled."""
 
-    name, stream, behind, ended = "broken", "broken?1", 0, False
+    name, stream, behind, ended, waits = "broken", "broken?1", 0, False, True
 
     def __init__(self) -> None:
         self.opened = self.closed = 0
@@ -222,6 +224,30 @@ def test_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert writer.sealed_to == writer.next_seq
 
     assert lines_of(sealed(tmp_path / "store")) == ["one\n", "line 1\n"]
+
+
+def test_firecrackers_lines_are_the_hosts_and_name_their_sandbox(tmp_path: Path) -> None:
+    """Without its own name for the sandbox, the hypervisor's line is still of the host and of Firecracker."""
+    clock, sandbox = ManualClock(), "b06c14f9467f8952a0ebe6f2bfdf106d0af701abc7031f950dc6c10ce6fad98f"
+    path = tmp_path / sandbox / "logs.fifo"
+    path.parent.mkdir(mode=0o700)
+    os.mkfifo(path)
+    found = FifoWatch(str(tmp_path / "*" / "logs.fifo"), PLACE._replace(transport=None), clock=clock, owner=os.getuid())
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [found], clock)
+        collector.step()
+        firecracker = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        os.write(firecracker, f"2026-03-30T17:09:28.145771637 [{sandbox}:fc_api:ERROR:src/x.rs:1] no room\n".encode())
+        assert collector.step() == 1
+        os.close(firecracker)
+        path.unlink()
+        collector.step()
+        assert (collector.following, writer.last_cursors()) == (0, {}), "it has ended with its sandbox"
+        (_, evidence) = writer.unsealed() or pytest.fail("nothing is there")
+    names = ["origin", "component", "severity_text", "sandbox_id", "receiver"]
+    assert derive(evidence).select(names).to_pylist() == [
+        dict(zip(names, ("host", "firecracker", "ERROR", sandbox, "fifo:host-file:firecracker"), strict=True))
+    ]
 
 
 class Dripping(FollowedFile):
