@@ -5,15 +5,18 @@ setting off.
 """
 
 import difflib
+import ipaddress
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.errors import ConfigError, InputMissingError, Problem
+from kata_audit.exporters.settings import Destination, DestinationKind, Network, mistakes_of
+from kata_audit.schema.finding import Level
 from kata_audit.schema.source import Transport
 
 _SYNTAX_PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
@@ -32,6 +35,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 DEFAULT_TENANT = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,252}")
 """What a node or tenant may be called: it stands in records and in paths of queries."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,20 @@ class RuleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Alerting:
+    """Alerts and who is told of them, `[alerts]`."""
+
+    outbox: Path | None = None
+    """Folder in which `alerts deliver` keeps what is to be told; left out, the store's name and `.outbox`."""
+    heartbeat_secs: float = 60.0
+    """How often destinations with `heartbeat` are told that delivery is alive."""
+    heartbeat_stale_secs: float = 180.0
+    """They are not told where nothing was sealed for so long: then whoever waits for it is to call."""
+    destination: tuple[Destination, ...] = ()
+    """Where notices go, `[[alerts.destination]]` each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration."""
 
@@ -112,6 +130,8 @@ class Config:
     """Fifos that `collect` reads, `[[fifo]]` each."""
     rules: RuleSettings = field(default_factory=RuleSettings)
     """Detection, `[rules]`."""
+    alerts: Alerting = field(default_factory=Alerting)
+    """Alerts, `[alerts]`."""
     metrics_file: Path | None = None
     """File that `collect` writes its numbers to, for the textfile collector of Prometheus' node exporter."""
 
@@ -254,19 +274,22 @@ class _Reader:
         for item in known.values():
             if item.name not in data and item.default is MISSING and item.default_factory is MISSING:
                 self._problem(at, f"`{item.name}` is missing")
-        values = {key: self._value(kind, key, data[key], (*at, key)) for key in known if key in data}
-        return kind(**values) if len(self.problems) == before else None
+        values = {key: self._value(key, data[key], (*at, key)) for key in known if key in data}
+        made = kind(**values) if len(self.problems) == before else None
+        if kind in _MISTAKES:
+            for where, message in _MISTAKES[kind](values, made):
+                self._problem((*at, *where), message)
+        return made if len(self.problems) == before else None
 
-    def _value(self, kind: type[Any], key: str, value: Any, at: Place) -> Any:
+    def _value(self, key: str, value: Any, at: Place) -> Any:
         try:
-            if kind is Config and key == "batch":
-                return self.table(BatchLimits, _expect(value, dict, "a table `[batch]`"), at)
-            if kind is Config and key == "rules":
-                return self.table(RuleSettings, _expect(value, dict, "a table `[rules]`"), at)
-            if kind is Config and key in _LISTED:
-                tables = _expect(value, list, f"a list of tables `[[{key}]]`")
-                each = [_expect(one, dict, f"a list of tables `[[{key}]]`") for one in tables]
-                return tuple(self.table(_LISTED[key], one, (*at, place)) for place, one in enumerate(each))
+            named = ".".join(part for part in at if isinstance(part, str))
+            if named in _TABLES:
+                return self.table(_TABLES[named], _expect(value, dict, f"a table `[{named}]`"), at)
+            if named in _LISTED:
+                tables = _expect(value, list, f"a list of tables `[[{named}]]`")
+                each = [_expect(one, dict, f"a list of tables `[[{named}]]`") for one in tables]
+                return tuple(self.table(_LISTED[named], one, (*at, place)) for place, one in enumerate(each))
             read = _READERS[key](value)
         except _ExpectedError as error:
             return self._problem(at, f"`{key}` must be {error}")
@@ -338,8 +361,73 @@ def _read_count(most: int) -> Callable[[Any], int]:
     return read
 
 
-_LISTED: dict[str, type[Any]] = {"file": FileInput, "journal": JournalInput, "fifo": FifoInput}
+def _read_destination(value: Any) -> DestinationKind:
+    names = [str(kind) for kind in DestinationKind]
+    if value not in names:
+        raise _ExpectedError(f"one of {', '.join(names)}")
+    return DestinationKind(value)
+
+
+def _read_level(value: Any) -> Level:
+    names = [str(level) for level in Level]
+    if value not in names:
+        raise _ExpectedError(f"one of {', '.join(names)}")
+    return Level(value)
+
+
+def _read_text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise _ExpectedError("a text in quotes")
+    return value
+
+
+def _read_variable(value: Any) -> str:
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        raise _ExpectedError("the name of an environment variable")
+    return value
+
+
+def _read_yes(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _ExpectedError("true or false")
+    return value
+
+
+def _read_networks(value: Any) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(text) for text in _read_texts(value))
+    except ValueError as error:
+        raise _ExpectedError("a list of networks as CIDR, such as `10.1.0.0/16`") from error
+
+
+def _mistakes_of_destination(_: Mapping[str, Any], one: Destination | None) -> Iterator[tuple[Place, str]]:
+    return (((key,), message) for key, message in ([] if one is None else mistakes_of(one)))
+
+
+def _mistakes_of_alerting(values: Mapping[str, Any], _: Alerting | None) -> Iterator[tuple[Place, str]]:
+    each: Sequence[Destination | None] = values.get("destination") or ()  # None: it has mistakes of its own
+    names = [None if one is None else one.name for one in each]
+    for at, one in enumerate(each):
+        if one is not None and one.name in names[:at]:
+            yield ("destination", at, "name"), f"there is another destination `{one.name}`"
+        if one is not None and one.second is not None and one.second not in names and None not in names:
+            yield ("destination", at, "second"), f"there is no destination `{one.second}`"
+
+
+_TABLES: dict[str, type[Any]] = {"batch": BatchLimits, "rules": RuleSettings, "alerts": Alerting}
+"""What stands in each table."""
+_LISTED: dict[str, type[Any]] = {
+    "file": FileInput,
+    "journal": JournalInput,
+    "fifo": FifoInput,
+    "alerts.destination": Destination,
+}
 """What stands in each list of tables."""
+_MISTAKES: dict[type[Any], Callable[[Mapping[str, Any], Any], Iterable[tuple[Place, str]]]] = {
+    Destination: _mistakes_of_destination,
+    Alerting: _mistakes_of_alerting,
+}
+"""What is wrong with values that are right one by one, and at which key; the table is None where one is not."""
 _READERS: dict[str, Callable[[Any], Any]] = {
     "store": _read_path,
     "path": _read_path,
@@ -355,5 +443,21 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "max_age_secs": _read_seconds,
     "max_records": _read_count(_MOST_RECORDS),
     "max_bytes": _read_count(_MOST_BYTES),
+    "outbox": _read_path,
+    "heartbeat_secs": _read_seconds,
+    "heartbeat_stale_secs": _read_seconds,
+    "name": _read_name,
+    "kind": _read_destination,
+    "url": _read_text,
+    "secret_file": _read_path,
+    "secret_env": _read_variable,
+    "ca_file": _read_path,
+    "allow": _read_networks,
+    "plaintext": _read_yes,
+    "min_level": _read_level,
+    "heartbeat": _read_yes,
+    "standby": _read_yes,
+    "second": _read_name,
+    "second_after_secs": _read_seconds,
 }
 """How the value of each key is read; a key means the same wherever it stands."""

@@ -1,11 +1,14 @@
 """A configuration is read whole, or refused with every mistake at its place."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from kata_audit.config import BatchLimits, Config, FileInput, find_places, load_config, parse_config
 from kata_audit.errors import ConfigError, InputMissingError
+from kata_audit.exporters.settings import Destination, DestinationKind
+from kata_audit.schema.finding import Level
 from kata_audit.schema.source import Transport
 
 WHOLE = """
@@ -124,3 +127,134 @@ def test_a_file_that_cannot_be_read_is_missing(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_bytes(b"a = '\xff'")
     with pytest.raises(ConfigError):
         load_config(tmp_path / "c.toml")
+
+
+ALERTS = """
+[alerts]
+outbox = "out"
+heartbeat_secs = 30
+
+[[alerts.destination]]
+name = "am"
+kind = "alertmanager"
+url = "http://10.1.2.3:9093"
+allow = ["10.1.0.0/16"]
+plaintext = true
+heartbeat = true
+
+[[alerts.destination]]
+name = "pager"
+kind = "apprise"
+secret_file = "pager.url"
+min_level = "critical"
+second = "mail"
+second_after_secs = 120
+
+[[alerts.destination]]
+name = "mail"
+kind = "apprise"
+secret_env = "MAIL_URL"
+standby = true
+"""
+
+
+def test_destinations_are_read_whole() -> None:
+    """Each setting ends up in its place."""
+    alerts = parse_config(ALERTS, name="c.toml", folder=Path("/etc/ka")).alerts
+
+    assert (alerts.outbox, alerts.heartbeat_secs) == (Path("/etc/ka/out"), 30.0)
+    assert alerts.destination == (
+        Destination(
+            "am",
+            DestinationKind.ALERTMANAGER,
+            url="http://10.1.2.3:9093",
+            allow=(ip_network("10.1.0.0/16"),),
+            plaintext=True,
+            heartbeat=True,
+        ),
+        Destination(
+            "pager",
+            DestinationKind.APPRISE,
+            secret_file=Path("/etc/ka/pager.url"),
+            min_level=Level.CRITICAL,
+            second="mail",
+            second_after_secs=120.0,
+        ),
+        Destination("mail", DestinationKind.APPRISE, secret_env="MAIL_URL", standby=True),
+    )
+
+
+def test_all_mistakes_of_destinations_come_at_once() -> None:
+    """Those of one key, those of one destination, and those between them."""
+    text = """
+[[alerts.destination]]
+name = "a"
+kind = "webhook"
+url = "http://user:word@hook.example/x#y"
+second = "gone"
+
+[[alerts.destination]]
+name = "a"
+kind = "file"
+url = "https://hook.example"
+
+[[alerts.destination]]
+name = "b"
+kind = "apprise"
+secret_file = "x"
+secret_env = "X"
+second = "b"
+"""
+
+    assert problems(text) == [
+        "c.toml:2:1: `secret_file` is missing for kind `webhook`; or name `secret_env`",
+        "c.toml:5:1: `url` is without TLS; make it https, or set `plaintext`",
+        "c.toml:5:1: `url` holds a user or password; put the secret into `secret_file`",
+        "c.toml:5:1: `url` has a part behind `#`, which is never sent",
+        "c.toml:8:1: `path` is missing for kind `file`",
+        "c.toml:11:1: `url` is nothing for kind `file`",
+        "c.toml:17:1: `secret_env` and `secret_file` are two places for one secret; name one",
+        "c.toml:18:1: `second` names this destination itself",
+    ]
+
+
+def test_destinations_are_told_apart_by_name() -> None:
+    """And a second one exists."""
+    one = '[[alerts.destination]]\nname = "a"\nkind = "stdout"\nsecond = "gone"\n'
+
+    assert problems(one * 2) == [
+        "c.toml:4:1: there is no destination `gone`",
+        "c.toml:6:1: there is another destination `a`",
+        "c.toml:8:1: there is no destination `gone`",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'kind = "pager"',
+        'min_level = "bad"',
+        'allow = ["10.0.0.0/33"]',
+        'allow = "10.0.0.0/8"',
+        'plaintext = "yes"',
+        'secret_env = "A B"',
+        "url = 1",
+        "second_after_secs = 0",
+        'url = "https://[::1"',
+        'url = "https://"',
+        'url = "ftp://hook.example"',
+        'url = "https://hook.example:99999/"',
+        'url = "https://höök.example/"',
+    ],
+)
+def test_a_destination_that_cannot_be_is_refused(line: str) -> None:
+    """With the place of the key."""
+    known = {"name": '"a"', "kind": '"webhook"', "secret_file": '"x"', "url": '"https://hook.example"'}
+    known.pop(line.partition(" ")[0], None)
+    if line.startswith("secret_env"):
+        known.pop("secret_file")
+    text = "[[alerts.destination]]\n" + "".join(f"{key} = {value}\n" for key, value in known.items()) + line
+    found = problems(text)
+
+    assert found != []
+    assert all(one.startswith(f"c.toml:{len(known) + 2}:1: ") for one in found)

@@ -9,7 +9,18 @@ from kata_audit.exporters.settings import Destination
 from kata_audit.exporters.values import spell_notice
 from kata_audit.schema.notice import Notice
 
-STDOUT = "-"
+
+class Stdout:
+    """Prints each notice: for what reads the service's log, and for looking on."""
+
+    def export(self, notices: Sequence[Notice]) -> Delivery:
+        """Print all notices."""
+        try:
+            sys.stdout.write("".join(f"{spell_notice(notice).decode()}\n" for notice in notices))
+            sys.stdout.flush()
+        except OSError as error:
+            return Delivery(0, problem=f"it cannot be written: {error.strerror}")
+        return Delivery(len(notices))
 
 
 class LineFile:
@@ -27,11 +38,7 @@ class LineFile:
         """Hand all notices over; they are on the disk before this returns."""
         lines = b"".join(spell_notice(notice) + b"\n" for notice in notices)
         try:
-            if str(self._path) == STDOUT:
-                sys.stdout.write(lines.decode())
-                sys.stdout.flush()
-            else:
-                self._append(lines)
+            self._append(lines)
         except OSError as error:
             return Delivery(0, problem=f"it cannot be written: {error.strerror}")
         return Delivery(len(notices))

@@ -2,11 +2,12 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from kata_audit.errors import UsageError
 from kata_audit.schema.finding import Level
@@ -25,7 +26,9 @@ class DestinationKind(StrEnum):
     APPRISE = "apprise"
     """A service that Apprise knows: pagers, chats, mail, tickets."""
     FILE = "file"
-    """A line of JSON for each notice, at the end of a file; `-` is stdout."""
+    """A line of JSON for each notice, at the end of a file."""
+    STDOUT = "stdout"
+    """The same on stdout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,11 @@ class Destination:
     name: str
     """What it is called in messages, and in the saved positions: a new name is a new destination."""
     kind: DestinationKind
-    """`alertmanager`, `webhook`, `apprise` or `file`."""
+    """`alertmanager`, `webhook`, `apprise`, `file` or `stdout`."""
     url: str | None = None
     """Where it is, of an Alertmanager or a webhook; it holds no secret."""
     path: Path | None = None
-    """The file that a destination of kind `file` appends to; `-` is stdout."""
+    """The file that a destination of kind `file` appends to."""
     secret_file: Path | None = None
     """File with its secret: the bearer token of an Alertmanager, the signing secret of a webhook, the URL of Apprise."""
     secret_env: str | None = None
@@ -60,6 +63,48 @@ class Destination:
     """Name of the destination that is told of critical alerts which this one has not taken after `second_after_secs`."""
     second_after_secs: float = 300.0
     """Seconds that this destination has for a critical alert before the second one is told."""
+
+
+def mistakes_of(one: Destination) -> Iterator[tuple[str, str]]:
+    """Say what keeps settings from being a destination: the key, and why."""
+    needs_url = one.kind in (DestinationKind.ALERTMANAGER, DestinationKind.WEBHOOK)
+    needs_secret = one.kind in (DestinationKind.APPRISE, DestinationKind.WEBHOOK)
+    for key, value, is_needed in (
+        ("url", one.url, needs_url),
+        ("path", one.path, one.kind is DestinationKind.FILE),
+        ("secret_file", one.secret_file or one.secret_env, needs_secret),
+    ):
+        if is_needed and value is None:
+            yield key, f"`{key}` is missing for kind `{one.kind}`{'; or name `secret_env`' if key == 'secret_file' else ''}"
+        elif not is_needed and value is not None and not (key == "secret_file" and needs_url):
+            yield key, f"`{key}` is nothing for kind `{one.kind}`"
+    if one.secret_file is not None and one.secret_env is not None:
+        yield "secret_env", "`secret_env` and `secret_file` are two places for one secret; name one"
+    if one.url is not None and needs_url:
+        yield from (("url", message) for message in _mistakes_of_url(one, one.url))
+    if one.second == one.name:
+        yield "second", "`second` names this destination itself"
+
+
+def _mistakes_of_url(one: Destination, url: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        yield "`url` is none"
+        return
+    if parts.scheme not in ("https", "http") or not host:
+        yield "`url` must begin with https:// and name a host"
+    elif parts.scheme == "http" and not one.plaintext:
+        yield "`url` is without TLS; make it https, or set `plaintext`"
+    if parts.username is not None or parts.password is not None:
+        yield "`url` holds a user or password; put the secret into `secret_file`"
+    if not url.isascii() or not url.isprintable() or " " in url:
+        yield "`url` holds characters that no URL has; spell other hosts as xn--…"
+    if parts.fragment:
+        yield "`url` has a part behind `#`, which is never sent"
+    if one.kind is DestinationKind.ALERTMANAGER and parts.query:
+        yield "`url` of an Alertmanager has no part behind `?`"
 
 
 def read_secret(one: Destination, environment: Mapping[str, str] = os.environ) -> str | None:

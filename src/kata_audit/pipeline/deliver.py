@@ -6,12 +6,9 @@ that is dead holds up nobody else. One thread, one loop; each attempt has a limi
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
-
-import pyarrow as pa
 
 from kata_audit.clock import Clock
 from kata_audit.errors import StoreError
@@ -27,7 +24,8 @@ from kata_audit.store.tail import Tail
 _SECOND: Final = 1_000_000_000
 _LOOK_NS: Final = _SECOND
 """How often the store is looked at, and the fold is told the time."""
-_MINUTE_NS: Final = 60 * _SECOND
+_LATE_NS: Final = 15 * _SECOND
+"""Time passes in the fold with so much delay: a record is sealed some seconds after it was said, and counts at its time."""
 _FIRST_WAIT_NS: Final = _SECOND
 _LONGEST_WAIT_NS: Final = 300 * _SECOND
 """How long a destination that fails is left alone: doubled each time, and a chance of half as much less."""
@@ -48,7 +46,7 @@ class Folding(Protocol):
         ...
 
     def fold(self, rows: RecordRows | None, now_ns: int) -> Sequence[Notice]:
-        """Take in records, in order, and the time; give what is to be told."""
+        """Take in records, in order, each at the time it was said, and then the time; give what is to be told."""
         ...
 
     def state(self) -> str:
@@ -184,9 +182,8 @@ class Deliverer:
     def _take(self, *, silently: bool) -> bool:
         step, before = self._tail.step(), self._queue.next_n
         now = self._clock.now_ns()
-        for rows, at_ns in [*([] if step is None else _by_minute(step.rows, now)), (None, now)]:
-            for notice in self._folding.fold(rows, at_ns):
-                self._queue.add(notice, now, silently=silently)
+        for notice in self._folding.fold(None if step is None else step.rows, now - _LATE_NS):
+            self._queue.add(notice, now, silently=silently)
         if step is not None or self._queue.next_n != before:
             self._queue.state = self._folding.state()
         if step is not None:
@@ -353,18 +350,6 @@ class Deliverer:
             "kata_audit_checkpoint_age_seconds": ("gauge", "Age of the newest cut; -1 before the first.", age),
             "kata_audit_delivery_time_seconds": ("gauge", "When these numbers were written.", now / _SECOND),
         }
-
-
-def _by_minute(rows: RecordRows, now: int) -> Iterator[tuple[RecordRows, int]]:
-    """Cut rows into the minutes in which they came, each with the time of its last.
-
-    So timers run as they would have run, after a pause and over a whole store.
-    """
-    times = rows["observed_timestamp"].cast(pa.int64()).to_pylist()
-    minutes = [time // _MINUTE_NS for time in times]
-    ends = [at for at in range(1, len(times)) if minutes[at] != minutes[at - 1]]
-    for first, end in pairwise([0, *ends, len(times)] if times else []):
-        yield rows.slice(first, end - first), min(times[end - 1], now)
 
 
 def _alive(node: str, now: int, age_ns: int, waiting: int) -> Notice:

@@ -7,7 +7,7 @@ import pytest
 from tests.notices import NOTICE
 
 from kata_audit.exporters.base import Delivery
-from kata_audit.exporters.file import LineFile
+from kata_audit.exporters.file import LineFile, Stdout
 from kata_audit.exporters.settings import Destination, DestinationKind
 
 
@@ -51,7 +51,7 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "target").exists()
 
 
-def test_stdout_is_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stdout_gets_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """For looking on."""
-    assert to(Path("-")).export([NOTICE]) == Delivery(1)
+    assert Stdout().export([NOTICE]) == Delivery(1)
     assert json.loads(capsys.readouterr().out)["data"]["rule_id"] == "KA-008"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from tests.evidence import derive
 from tests.notices import NOTICE
 
@@ -39,9 +40,10 @@ class EveryAct:
     def state(self) -> str:
         return str(self._count)
 
-    def fold(self, rows: RecordRows | None, now_ns: int) -> Sequence[Notice]:
+    def fold(self, rows: RecordRows | None, now_ns: int) -> Sequence[Notice]:  # noqa: ARG002 - time alone tells nothing here
         notices = []
-        for attributes in [] if rows is None else rows["attributes"].to_pylist():
+        said_at = [] if rows is None else rows["observed_timestamp"].cast(pa.int64()).to_pylist()
+        for at_ns, attributes in zip(said_at, [] if rows is None else rows["attributes"].to_pylist(), strict=True):
             self._count += 1
             said = dict(attributes)
             over = said.get("over") == "yes"
@@ -51,9 +53,9 @@ class EveryAct:
                     kind=NoticeKind.RESOLVED if over else NoticeKind.FIRED,
                     alert_id=said["alert"],
                     level=Level(said["level"]),
-                    time_ns=now_ns,
-                    starts_ns=now_ns,
-                    ends_ns=now_ns if over else None,
+                    time_ns=at_ns,
+                    starts_ns=at_ns,
+                    ends_ns=at_ns if over else None,
                     count=self._count,
                 )
             )
