@@ -4,7 +4,7 @@ One tree has one meaning, evaluated on rows by `rows.py` and printed to SQL by `
 together. Logic is two-valued: a condition on a field that a record does not state is false, and `Not` of it is true.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -217,8 +217,26 @@ def simplify(where: Predicate) -> Predicate:
         return NOTHING if NOTHING in parts else all_of(*dict.fromkeys(parts))
     if isinstance(where, Or):
         parts = [part for inner in where.parts for part in _parts(simplify(inner), Or)]
-        return Everything() if Everything() in parts else any_of(*dict.fromkeys(parts))
-    return NOTHING if isinstance(where, OneOf) and not where.values else where
+        return Everything() if Everything() in parts else any_of(*_merged(dict.fromkeys(parts)))
+    if isinstance(where, OneOf) and len(where.values) <= 1:
+        return Compare(where.field, Op.EQ, *where.values) if where.values else NOTHING
+    return where
+
+
+def _merged(parts: Iterable[Predicate]) -> Iterator[Predicate]:
+    """Ask for exact texts of one field at once."""
+    texts: dict[str, set[str]] = {}
+    others: list[Predicate] = []
+    for part in parts:
+        if isinstance(part, Compare) and part.op is Op.EQ and isinstance(part.value, str):
+            texts.setdefault(part.field, set()).add(part.value)
+        elif isinstance(part, OneOf) and all(isinstance(value, str) for value in part.values):
+            texts.setdefault(part.field, set()).update(map(str, part.values))
+        else:
+            others.append(part)
+    for field, values in texts.items():
+        yield Compare(field, Op.EQ, *values) if len(values) == 1 else OneOf(field, frozenset(values))
+    yield from others
 
 
 def _parts(where: Predicate, kind: type[And] | type[Or]) -> tuple[Predicate, ...]:

@@ -32,7 +32,7 @@ from sigma.types import (
 
 from kata_audit.detect.sigma.fields import SMALL, VOCABULARIES, checked_field
 from kata_audit.detect.sigma.lists import LISTS, MAX_EXPANSIONS
-from kata_audit.predicate.fields import Kind, kind_of
+from kata_audit.predicate.fields import Kind, fit, kind_of
 from kata_audit.predicate.pattern import escape
 from kata_audit.predicate.tree import (
     Compare,
@@ -187,7 +187,10 @@ def _number(field: str, value: Any) -> Predicate:
         return Compare(field, Op.EQ, str(number))
     if not isinstance(number, int):
         raise BadValueError(f"`{field}` holds whole numbers.")
-    return Compare(field, Op.EQ, number)
+    condition = Compare(field, Op.EQ, number)
+    if fit(condition) != condition:
+        raise BadValueError(f"`{field}` never holds the number {number}.")
+    return condition
 
 
 def _compare(field: str, value: Any) -> Predicate:

@@ -203,6 +203,7 @@ def _changed(old: str, new: str, text: str = BASE) -> str:
         (_changed("{body: x}", "[]"), "f0.yml:8: The selection is empty."),
         (_changed("body: x", "pid: x"), "f0.yml:8: `pid` holds a number;"),
         (_changed("body: x", "pid: 1.5"), "f0.yml:8: `pid` holds whole numbers."),
+        (_changed("body: x", "severity_number: [9, 256]"), "f0.yml:8: `severity_number` never holds the number 256."),
         (_changed("body: x", "pid: true"), "f0.yml:8: `pid` is never true or false."),
         (_changed("body: x", "timestamp: x"), "f0.yml:8: `timestamp` holds a time;"),
         (_changed("body: x", "timestamp|gte: 5"), "f0.yml:8: `timestamp` holds a time;"),
