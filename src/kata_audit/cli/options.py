@@ -26,6 +26,11 @@ def default_store() -> Path:
     """Return the store of whoever asks: the system's for root, else one in the user's data directory."""
     if os.geteuid() == 0:
         return _SYSTEM_STORE
+    return default_data()
+
+
+def default_data() -> Path:
+    """Return the user's data directory."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "kata-audit"
 

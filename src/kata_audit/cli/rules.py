@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kata_audit.cli.options import configured, example, missing_inputs
+from kata_audit.cli.options import configured, default_data, example, missing_inputs
 from kata_audit.cli.output import FORMATS, csv_lines, json_line, json_lines, output_option, write_lines
-from kata_audit.cli.terminal import show, table, terminal_width
+from kata_audit.cli.terminal import say, show, table, terminal_width
 from kata_audit.errors import UsageError
 
 if TYPE_CHECKING:
     from kata_audit.detect.rule import Rule
+    from kata_audit.pipeline.convert import Converted
 
+TARGETS = ("splunk", "elasticsearch", "opensearch", "loki")
+_CONVERTERS = "KATA_AUDIT_CONVERTERS"
+"""Environment variable that names the environment of the converters."""
 _LISTED = ("rule", "level", "status", "kind", "needs", "title")
 
 
@@ -93,8 +97,7 @@ def explain_rules(names: tuple[str, ...], form: str) -> None:
     from kata_audit import wiring
 
     rules = {rule.rule_id: rule for rule in wiring.rules(configured().rules)}
-    if unknown := [name for name in names if name not in rules]:
-        raise UsageError(f"There is no rule {', '.join(unknown)}.", hint="`kata-audit rules list --all` has all of them.")
+    _see_known(names, rules)
     found = [_explained(rules[name], rules) for name in names]
     if form == "text":
         write_lines(line for one in found for line in _page(one))
@@ -160,3 +163,56 @@ def _section(title: str, lines: Sequence[str] | Iterable[str]) -> Iterator[str]:
     if shown:
         yield f"  {title}:"
         yield from (show(f"    {line}") for line in shown)
+
+
+@command.command("convert")
+@click.argument("names", metavar="[RULE…]", nargs=-1)
+@click.option("-t", "--target", type=click.Choice(TARGETS), required=True, help="The log system to write queries for.")
+@click.option(
+    "--environment",
+    type=click.Path(path_type=Path),
+    envvar=_CONVERTERS,
+    help=f"Python environment of the converters; else ${_CONVERTERS}, else `converters` in the user's data directory.",
+)
+@output_option(formats=("text", "json", "jsonl"))
+@example("rules convert -t splunk KA-008", "rules convert -t loki -o jsonl")
+def convert_rules(names: tuple[str, ...], target: str, environment: Path | None, form: str) -> None:
+    """Convert rules into queries of another log system: best effort, with what is lost stated beside each.
+
+    Filters, allow-lists and the source of records are put into the query. Vendors' converters do the work, in a Python
+    environment of their own; where it is absent, the command that makes it is told. Rules that cannot be converted are told
+    on stderr, and the exit code is 1.
+    """
+    from kata_audit import wiring
+    from kata_audit.pipeline.convert import convert
+
+    rules = {rule.rule_id: rule for rule in wiring.rules(configured().rules)}
+    _see_known(names, rules)
+    chosen = [rules[name] for name in names] or sorted(
+        (rule for rule in rules.values() if not rule.silent), key=lambda rule: rule.rule_id
+    )
+    converted = convert(chosen, rules, target, environment or default_data() / "converters")
+    good = [one for one in converted if one.queries]
+    if form == "text":
+        write_lines(line for one in good for line in _query(rules[one.rule_id], one))
+    else:
+        rows = ({"rule": one.rule_id, "target": target, "queries": one.queries, "losses": one.losses} for one in good)
+        write_lines(json_lines(rows, form))
+    for one in converted:
+        if not one.queries:
+            say(f"{one.rule_id}: not converted: {one.error or 'the converter gave no query'}")
+    if len(good) < len(converted):
+        click.get_current_context().exit(1)
+
+
+def _query(rule: "Rule", converted: "Converted") -> Iterator[str]:
+    yield show(f"# {rule.rule_id}  {rule.about.title}")
+    yield from (show(f"#   lost: {loss}") for loss in converted.losses)
+    for query in converted.queries:
+        yield from map(show, query.split("\n"))
+    yield ""
+
+
+def _see_known(names: Sequence[str], rules: "dict[str, Rule]") -> None:
+    if unknown := [name for name in names if name not in rules]:
+        raise UsageError(f"There is no rule {', '.join(unknown)}.", hint="`kata-audit rules list --all` has all of them.")
