@@ -32,6 +32,8 @@ _MOST_SECONDS = 3600
 _MOST_RECORDS = 65_536
 """A cut is never larger (`docs/reference/on-disk-format.md`), so that its log entry and its memory stay small."""
 _MOST_BYTES = 64 * 1024 * 1024
+_LAST_NUMBER = (1 << 32) - 2
+"""The last port, and the last number of a guest, in a vsock address."""
 DEFAULT_TENANT = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,252}")
 """What a node or tenant may be called: it stands in records and in paths of queries."""
@@ -85,6 +87,20 @@ class FifoInput:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentInput:
+    """Log ports of agents to read, `[[agent]]`."""
+
+    path: Path = Path("/run/vc/firecracker/*/root/kata.hvsock")
+    """The hypervisor's socket, or a pattern of them; each directory behind the pattern's fixed part must be root's alone."""
+    cid: int | None = None
+    """The guest's number in the kernel's vsock, in place of a socket."""
+    port: int = 1025
+    """The agent's log port: its `agent.log_vport`."""
+    tenant: str | None = None
+    """Whose records they are; left out, the tenant of the whole configuration."""
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSettings:
     """Detection at this place, `[rules]`."""
 
@@ -128,6 +144,8 @@ class Config:
     """Journals that `collect` follows, `[[journal]]` each."""
     fifo: tuple[FifoInput, ...] = ()
     """Fifos that `collect` reads, `[[fifo]]` each."""
+    agent: tuple[AgentInput, ...] = ()
+    """Log ports of agents that `collect` reads, `[[agent]]` each."""
     rules: RuleSettings = field(default_factory=RuleSettings)
     """Detection, `[rules]`."""
     alerts: Alerting = field(default_factory=Alerting)
@@ -420,6 +438,7 @@ _LISTED: dict[str, type[Any]] = {
     "file": FileInput,
     "journal": JournalInput,
     "fifo": FifoInput,
+    "agent": AgentInput,
     "alerts.destination": Destination,
 }
 """What stands in each list of tables."""
@@ -443,6 +462,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "max_age_secs": _read_seconds,
     "max_records": _read_count(_MOST_RECORDS),
     "max_bytes": _read_count(_MOST_BYTES),
+    "cid": _read_count(_LAST_NUMBER),
+    "port": _read_count(_LAST_NUMBER),
     "outbox": _read_path,
     "heartbeat_secs": _read_seconds,
     "heartbeat_stale_secs": _read_seconds,

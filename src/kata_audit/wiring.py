@@ -279,9 +279,10 @@ def _watches(config: "Config", node: str, key: bytes, *, always_journal: bool) -
     from kata_audit.receivers.file import Place
     from kata_audit.receivers.follow import FileWatch
     from kata_audit.receivers.journal import JournalWatch
+    from kata_audit.receivers.vsock import AgentWatch, Guest
 
     clock = SystemClock()
-    is_named = bool(config.file or config.fifo)
+    is_named = bool(config.file or config.fifo or config.agent)
     watches: list[Watch] = []
     for journal in config.journal or ((JournalInput(),) if always_journal or not is_named else ()):
         chosen = [f"--directory={journal.directory}"] if journal.directory else []
@@ -293,6 +294,9 @@ def _watches(config: "Config", node: str, key: bytes, *, always_journal: bool) -
     for fifo in config.fifo:
         place = Place(node, fifo.tenant or config.tenant, None)
         watches.append(FifoWatch(str(fifo.path.absolute()), place, clock=clock))
+    for agent in config.agent:
+        place = Place(node, agent.tenant or config.tenant, None)
+        watches.append(AgentWatch(Guest(str(agent.path.absolute()), number=agent.cid), agent.port, place, clock=clock))
     return watches
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_audit.config import BatchLimits, Config, FileInput, find_places, load_config, parse_config
+from kata_audit.config import AgentInput, BatchLimits, Config, FifoInput, FileInput, find_places, load_config, parse_config
 from kata_audit.errors import ConfigError, InputMissingError
 from kata_audit.exporters.settings import Destination, DestinationKind
 from kata_audit.schema.finding import Level
@@ -56,6 +56,19 @@ def test_everything_set_is_everything_read() -> None:
             FileInput(Path("/var/log/containerd.log"), Transport.HOST_FILE, "blue"),
         ),
     )
+
+
+def test_fifos_and_log_ports_have_the_places_of_firecracker(tmp_path: Path) -> None:
+    """A table without a key is where the Go runtime lays them; the rest is as stated."""
+    stated = '[[fifo]]\n[[fifo]]\npath = "a/*/logs.fifo"\ntenant = "blue"\n[[agent]]\n[[agent]]\ncid = 42\nport = 1026\n'
+    read = parse_config(stated, name="c.toml", folder=tmp_path)
+
+    assert read.fifo == (FifoInput(Path("/run/vc/firecracker/*/logs.fifo")), FifoInput(tmp_path / "a/*/logs.fifo", "blue"))
+    assert read.agent == (
+        AgentInput(Path("/run/vc/firecracker/*/root/kata.hvsock"), None, 1025),
+        AgentInput(Path("/run/vc/firecracker/*/root/kata.hvsock"), 42, 1026),
+    )
+    assert len(problems("[[agent]]\ncid = 0\n[[agent]]\nport = 4294967295\n")) == 2
 
 
 def test_all_mistakes_come_at_once_in_order() -> None:
