@@ -3,16 +3,19 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kata_audit.detect.rule import Rule
 from kata_audit.detect.sigma.check import KA, check_rules
 from kata_audit.detect.sigma.documents import MAX_BYTES
 from kata_audit.detect.sigma.reader import examine_rules, mistakes
 from kata_audit.detect.sigma.values import Lists
-from kata_audit.errors import InputMissingError, RulesError
+from kata_audit.errors import InputMissingError, Problem, RulesError
+from kata_audit.pipeline.samples import read_samples, shortfalls
 
-ENDINGS = (".yml", ".yaml")
+FEWEST: Final = {True: 2, False: 2}
+"""A rule of ours has so many samples that match, and so many near misses, at least."""
+ENDINGS: Final = (".yml", ".yaml")
 
 
 def read_folder(folder: Path) -> list[tuple[str, bytes]]:
@@ -86,12 +89,24 @@ def check(
         if str(file) in named and KA.fullmatch(rule.rule_id):
             samples.pop(rule.rule_id, None)
             samples |= _samples_beside(file, rule.rule_id)
-    problems += check_rules(rules, samples, events)
+    problems += check_rules(rules, events)
+    for rule in rules:
+        if KA.fullmatch(rule.rule_id):
+            problems += _check_samples(rule, samples.get(rule.rule_id))
     told = [problem for problem in sorted(problems) if not only_own or problem.where.rpartition(":")[0] in named]
     if told:
         raise mistakes(told)
     counted = [rule for rule in rules if not only_own or rule.place.rpartition(":")[0] in named]
     return Checked(len(counted), len(own) if only_own else len(files))
+
+
+def _check_samples(rule: Rule, content: bytes | None) -> list[Problem]:
+    name = f"samples/{rule.rule_id}.jsonl"
+    if content is None:
+        return [Problem(rule.place, f"{rule.rule_id}: There is no file of samples, `{name}`.")]
+    samples, problems = read_samples(content, name)
+    at_rule = [f"{name}: {problem.where.rpartition(':')[2]}: {problem.message}" for problem in problems]
+    return [Problem(rule.place, f"{rule.rule_id}: {message}") for message in (*at_rule, *shortfalls(samples, FEWEST))]
 
 
 def _samples_beside(file: Path, rule_id: str) -> dict[str, bytes]:

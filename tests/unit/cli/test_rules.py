@@ -131,12 +131,12 @@ def test_a_missing_folder_is_told(configured: Path, capsys: pytest.CaptureFixtur
 
 def test_lists_are_filled_from_the_configuration(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A list reaches the rules that name it; a wrong name is told."""
-    (configured / "mine.yml").write_text(MINE.replace("body|contains: ", "body|expand: '%allowed_images%', image: "))
+    (configured / "mine.yml").write_text(MINE.replace("body|contains: ", "body|expand: '%allowed_devices%', image: "))
     config = configured.parent / "config.toml"
-    config.write_text(config.read_text() + '[rules.lists]\nallowed_images = ["reg/*"]\n')
+    config.write_text(config.read_text() + '[rules.lists]\nallowed_devices = ["reg/*"]\n')
 
     assert run("explain", "mine") == 0
     assert "`body` begins with `reg/`" in capsys.readouterr().out
-    config.write_text(config.read_text().replace("allowed_images", "allowed_image"))
+    config.write_text(config.read_text().replace("allowed_devices", "allowed_device"))
     assert run("list") == 2
-    assert "there is no `allowed_image`; did you mean `allowed_images`" in capsys.readouterr().err
+    assert "there is no `allowed_device`; did you mean `allowed_devices`" in capsys.readouterr().err

@@ -4,8 +4,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-import orjson
-
 from kata_audit.detect.rule import Absence, Correlation, Rule
 from kata_audit.errors import Problem
 from kata_audit.predicate.pattern import Wild, pieces_of
@@ -13,8 +11,6 @@ from kata_audit.predicate.tree import And, Compare, Match, Not, OneOf, Or, Predi
 
 KA: Final = re.compile(r"KA-\d{3,}")
 """Name of a rule of ours."""
-FEWEST: Final = 2
-"""A rule of ours has so many samples of each kind at least."""
 TACTICS: Final = (
     "reconnaissance",
     "resource-development",
@@ -54,15 +50,13 @@ CONTROLS: Final[Mapping[str, re.Pattern[str]]] = {
 """Frameworks of controls, and how each numbers them."""
 _OWN: Final = ("alert.", "collect.", "deliver.", "detect.")
 """What kata-audit says of itself has names that begin so."""
-_SAMPLE_KEYS: Final = frozenset({"expect", "name", "transport", "dialect", "from", "lines", "parts"})
 
 
-def check_rules(rules: Sequence[Rule], samples: Mapping[str, bytes], events: Collection[str]) -> list[Problem]:
+def check_rules(rules: Sequence[Rule], events: Collection[str]) -> list[Problem]:
     """Look for what rules of ours lack.
 
     Args:
         rules: All rules, ours and an operator's; of the latter, only what can never hold is told.
-        samples: Sample files by the name of their rule.
         events: Every event name that a record of Kata, a host or a cluster can have.
 
     Returns:
@@ -73,7 +67,7 @@ def check_rules(rules: Sequence[Rule], samples: Mapping[str, bytes], events: Col
     for rule in rules:
         found = [*_events(rule, events)]
         if KA.fullmatch(rule.rule_id):
-            found += [*_lacks(rule), *_tags(rule), *_controls(rule), *_samples(rule, samples.get(rule.rule_id))]
+            found += [*_lacks(rule), *_tags(rule), *_controls(rule)]
         elif rule.silent and rule.rule_id not in used:
             found.append(f"Nothing uses the part `{rule.rule_id}`.")
         problems += [Problem(rule.place, f"{rule.rule_id}: {message}") for message in found]
@@ -148,40 +142,3 @@ def _controls(rule: Rule) -> Iterator[str]:
             yield f"The control `{control}` is of no framework that we know: {', '.join(CONTROLS)}."
         elif not CONTROLS[framework].fullmatch(number):
             yield f"The control `{control}` is not numbered as its framework does."
-
-
-def _samples(rule: Rule, content: bytes | None) -> Iterator[str]:
-    if content is None:
-        yield f"There is no file of samples, `samples/{rule.rule_id}.jsonl`."
-        return
-    counts = {"match": 0, "near": 0}
-    names: set[str] = set()
-    for number, line in enumerate(content.splitlines(), 1):
-        try:
-            sample = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            yield f"Line {number} of its samples is no JSON."
-            continue
-        wrong = _sample_mistake(sample, names)
-        if wrong:
-            yield f"Line {number} of its samples {wrong}."
-        else:
-            counts[sample["expect"]] += 1
-    for kind, count in counts.items():
-        if count < FEWEST:
-            yield f"It has {count} samples of kind `{kind}`; {FEWEST} are the fewest."
-
-
-def _sample_mistake(sample: object, names: set[str]) -> str | None:
-    if not isinstance(sample, dict):
-        return "is no object"
-    if unknown := sorted(sample.keys() - _SAMPLE_KEYS):
-        return f"has an unknown key `{unknown[0]}`"
-    if sample.get("expect") not in ("match", "near"):
-        return "does not expect `match` or `near`"
-    if not isinstance(sample.get("name"), str) or sample["name"] in names:
-        return "has no name of its own"
-    names.add(sample["name"])
-    if not isinstance(sample.get("from"), str):
-        return "does not say where it is from"
-    return None if bool(sample.get("lines")) != bool(sample.get("parts")) else "has neither `lines` nor `parts`, or both"

@@ -8,18 +8,13 @@ from collections.abc import Mapping
 from typing import Final
 
 LISTS: Final[Mapping[str, str]] = {
-    "allowed_actors": "Users and service accounts of the Kubernetes API that may use exec, attach and port-forward on pods.",
     "allowed_annotations": "Kata annotations, `io.katacontainers.…`, that pods may carry.",
     "allowed_devices": "Host devices that a sandbox may be given, as paths such as `/dev/vfio/12`.",
     "allowed_exec_commands": "Commands that may be run inside containers, as the agent states them.",
     "allowed_hooks": "Parts of the paths of OCI hooks that may run on the host, such as `/nvidia-container-runtime-hook`.",
     "allowed_host_paths": "Paths of the host that may be mounted into a sandbox.",
-    "allowed_images": "Images that may run, with their registry.",
     "allowed_kernel_modules": "Kernel modules that a guest may be told to load.",
-    "allowed_kernel_parameters": "Kernel parameters of a guest beyond those that Kata sets itself.",
-    "allowed_networks_namespaces": "Namespaces whose pods may run in the network of the host.",
     "allowed_policy_namespaces": "Namespaces whose pods may bring an agent policy of their own.",
-    "allowed_registries": "Registries that images may come from, as patterns such as `registry.example.com/*`.",
     "allowed_vmm_children": "Programs that a hypervisor may start, such as its network scripts, as full paths.",
     "allowed_vsock_programs": "Programs of the host that may connect to guests by vsock, beyond Kata's own, as full paths.",
     "config_paths": "Configuration files of runtimes beyond the folders of Kata and its packages, as `/srv/kata/*`.",
@@ -27,7 +22,6 @@ LISTS: Final[Mapping[str, str]] = {
     "debug_nodes": "Nodes on which people debug, as `<cluster>/<node name>`.",
     "hypervisor_paths": "Programs that may serve as hypervisor, beyond those that Kata installs.",
     "maintenance_nodes": "Nodes under maintenance, as `<cluster>/<node name>`: restarts and lost shims are expected there.",
-    "trusted_namespaces": "Namespaces of the platform itself, such as those of node agents.",
 }
 """Each list's name, and what it holds."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import orjson
 import pytest
 import yaml
 
@@ -31,21 +30,11 @@ RULE = {
 EVENTS = {"exec.started"}
 
 
-def _sample(number: int, **other: object) -> bytes:
-    expect = "match" if number % 2 else "near"
-    return orjson.dumps(
-        {"expect": expect, "name": f"s{number}", "transport": "cri", "from": "written", "lines": ["x"], **other}
-    )
-
-
-SAMPLES = {"KA-001": b"\n".join(map(_sample, range(4)))}
-
-
-def told(changes: Mapping[str, object], samples: dict[str, bytes] = SAMPLES, file: str = "policy/KA-001-a.yml") -> str:
+def told(changes: Mapping[str, object], file: str = "policy/KA-001-a.yml") -> str:
     """Give all that is told of a rule with some keys changed."""
     document = {key: value for key, value in {**RULE, **changes}.items() if value is not None}
     rules = read_rules([(file, yaml.safe_dump(document).encode())])
-    return "\n".join(map(str, check_rules(rules, samples, EVENTS)))
+    return "\n".join(map(str, check_rules(rules, EVENTS)))
 
 
 def test_a_whole_rule_is_good() -> None:
@@ -77,37 +66,16 @@ def test_what_is_missing_is_told(changes: dict[str, object], words: str) -> None
     assert text.startswith("policy/KA-001-a.yml:1: ")
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (None, "There is no file of samples"),
-        (b"", "It has 0 samples of kind `match`"),
-        (b"\n".join(map(_sample, range(3))), "It has 1 samples of kind `match`"),
-        (b"{", "is no JSON"),
-        (b"[]", "is no object"),
-        (_sample(1) + b"\n" + _sample(1), "has no name of its own"),
-        (_sample(1, expect="often"), "does not expect `match` or `near`"),
-        (_sample(1, lines=[]), "neither `lines` nor `parts`"),
-        (_sample(1, parts=[{}]), "neither `lines` nor `parts`"),
-        (_sample(1, colour="red"), "unknown key `colour`"),
-        (_sample(1, **{"from": None}), "does not say where it is from"),
-    ],
-)
-def test_samples_are_seen(content: bytes | None, words: str) -> None:
-    """A rule of ours has two samples of each kind, each well formed."""
-    assert words in told({}, {} if content is None else {"KA-001": content})
-
-
 def test_a_rule_of_others_may_be_short() -> None:
     """An operator's rule needs none of it, but its event names must exist."""
     short = {"name": "mine", "description": None, "tags": None, "falsepositives": None, "kata": None}
 
-    assert not told(short, {}, "mine.yml")
+    assert not told(short, "mine.yml")
     assert "event name `no.such`" in told(
-        {**short, "detection": {"a": {"event_name": "no.such"}, "condition": "a"}}, {}, "mine.yml"
+        {**short, "detection": {"a": {"event_name": "no.such"}, "condition": "a"}}, "mine.yml"
     )
     own = {**short, "detection": {"a": {"event_name|contains": "no.such"}, "condition": "a"}}
-    assert not told(own, {}, "mine.yml")
+    assert not told(own, "mine.yml")
 
 
 def test_a_file_is_named_after_its_rule() -> None:

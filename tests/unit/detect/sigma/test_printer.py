@@ -18,7 +18,7 @@ from kata_audit.predicate.tree import NOTHING, And, Compare, Everything, Not, Op
 from kata_audit.rules.files import rule_files
 
 SHIPPED = {
-    rule.rule_id: rule for rule in read_rules(rule_files(), {"allowed_images": ["a", "b*"], "maintenance_nodes": ["n"]})
+    rule.rule_id: rule for rule in read_rules(rule_files(), {"allowed_devices": ["a", "b*"], "maintenance_nodes": ["n"]})
 }
 
 

@@ -175,11 +175,11 @@ def test_a_filter_takes_records_away() -> None:
 
 def test_a_digest_commits_to_all_that_is_found() -> None:
     """The file, the lists that it names, and the rules that it counts; not what has nothing to do with it."""
-    listed = BASE.replace("{body: x}", '{"body|expand": "%allowed_images%"}')
+    listed = BASE.replace("{body: x}", '{"body|expand": "%allowed_devices%"}')
     counted = read(BASE, CORRELATION)["KA-003"].digest
 
-    assert read(listed)["ka_001_base"].digest != read(listed, allowed_images=["a"])["ka_001_base"].digest
-    assert read(listed)["ka_001_base"].digest == read(listed, allowed_actors=["a"])["ka_001_base"].digest
+    assert read(listed)["ka_001_base"].digest != read(listed, allowed_devices=["a"])["ka_001_base"].digest
+    assert read(listed)["ka_001_base"].digest == read(listed, allowed_hooks=["a"])["ka_001_base"].digest
     assert counted == read(CORRELATION, OTHER, BASE)["KA-003"].digest
     assert counted != read(BASE.replace("body: x", "body: z"), CORRELATION)["KA-003"].digest
     assert re.fullmatch("[0-9a-f]{64}", counted)
@@ -222,8 +222,8 @@ def _changed(old: str, new: str, text: str = BASE) -> str:
         (_changed("body: x", "body|fieldref: pid"), "f0.yml:8: `pid` is no text;"),
         (_changed("body: x", "body|fieldref: nix"), "f0.yml:8: There is no field `nix`;"),
         (_changed("body: x", "body|expand: '%nix%'"), "f0.yml:8: There is no list `nix`;"),
-        (_changed("body: x", "body|re|expand: '%allowed_images%'"), "f0.yml:8: A list cannot be put into a regex;"),
-        (_changed("body: x", "'|expand': '%allowed_images%'"), "f0.yml:8: A list is put into the value of a field,"),
+        (_changed("body: x", "body|re|expand: '%allowed_devices%'"), "f0.yml:8: A list cannot be put into a regex;"),
+        (_changed("body: x", "'|expand': '%allowed_devices%'"), "f0.yml:8: A list is put into the value of a field,"),
         (_changed("body: x", "component: qem"), "f0.yml:8: `component` is never `qem`; it is one of agent,"),
         (_changed("body: x", "body: 2026-02-01"), "f0.yml:8: Unsupported type:"),
         (_changed("{body: x}", "null"), "f0.yml:8: A keyword is a text;"),
@@ -336,11 +336,11 @@ def test_a_bomb_of_anchors_is_refused_at_once() -> None:
 
 def test_a_value_grows_to_a_bound() -> None:
     """A list in a list of lists cannot grow without end."""
-    text = BASE.replace("{body: x}", '{"body|expand": "%allowed_images%%allowed_images%"}')
+    text = BASE.replace("{body: x}", '{"body|expand": "%allowed_devices%%allowed_devices%"}')
 
     with pytest.raises(RulesError, match=r"one mistake"):
-        read(text, allowed_images=[f"image-{n}" for n in range(40)])
-    assert read(text, allowed_images=["a", "b"])
+        read(text, allowed_devices=[f"image-{n}" for n in range(40)])
+    assert read(text, allowed_devices=["a", "b"])
 
 
 _WORDS = st.sampled_from(

@@ -149,8 +149,8 @@ def test_a_list_fills_a_value() -> None:
     assert holds(selection, lists={"allowed_exec_commands": ["id", "ls *"]}, attributes={"cmd": "LS -l"})
     assert not holds(selection, lists={"allowed_exec_commands": ["id"]}, attributes={"cmd": "ls"})
     assert not holds(selection, attributes={"cmd": ""})
-    inside = {"body|contains|expand": "run %allowed_exec_commands% in %allowed_images%"}
-    lists = {"allowed_exec_commands": ["a", "b"], "allowed_images": ["x", "y"]}
+    inside = {"body|contains|expand": "run %allowed_exec_commands% in %allowed_devices%"}
+    lists = {"allowed_exec_commands": ["a", "b"], "allowed_devices": ["x", "y"]}
     assert holds(inside, lists=lists, body="it will run b in x today")
     where = when_of({"a": {"body": "x"}, "f": selection, "condition": "a and not f"})
     assert where == Match("body", "x", Syntax.WILDCARD, cased=False)
