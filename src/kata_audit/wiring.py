@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from kata_audit.clock import SystemClock
 
 if TYPE_CHECKING:
-    from kata_audit.config import BatchLimits, Config, RuleSettings
+    from kata_audit.config import Config, RuleSettings
     from kata_audit.detect.rule import Rule
     from kata_audit.node.apply import Act
     from kata_audit.node.canary_table import Table
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kata_audit.pipeline.collect import Collector
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
+    from kata_audit.pipeline.rehearsal import Rehearsal
     from kata_audit.pipeline.rule_folder import Checked
     from kata_audit.pipeline.why_causes import Causes
     from kata_audit.receivers.base import Watch
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 _COLLECT_AFTER = 20_000
 """New containers until Python looks for cycles among them."""
+_LIVE_LATENESS_NS = 10_000_000_000
+"""How long what happened elsewhere at the same moment is waited for, where records are judged as they come."""
+_WHOLE_INPUT_NS = 1 << 62
+"""Files come one after another and tell of the same time: their events are in order at the end alone."""
 _TAKE_TRIES, _TAKE_SECS = 20, 0.1
 """How often a command looks whether the writer has taken in what it left; a collector does within a second."""
 _NO_STORE_KEY = b"kata-audit without a store"
@@ -97,7 +102,7 @@ def record(root: Path, kind: str, line: bytes, config: "Config") -> bool:
     leave(root, sent)
     for _ in range(_TAKE_TRIES):
         with suppress(StoreLockedError), writing(root, create=False) as writer:
-            sealer(writer, config.batch, merges=False).seal_all()
+            sealer(writer, config, merges=False).seal_all()
         if not is_waiting(root, sent.message_id):
             return True
         time.sleep(_TAKE_SECS)
@@ -163,6 +168,52 @@ def check_rules(files: Sequence[Path], settings: "RuleSettings") -> "Checked":
     events = {entry.event for entry in catalog().entries} | api_audit.EVENTS.keys() | losses.EVENTS.keys()
     shipped = rule_folder.Shipped(rule_files(), sample_files())
     return rule_folder.check(own, shipped, settings.lists, events, only_own=bool(files))
+
+
+def rules_named(names: Collection[str], settings: "RuleSettings") -> "tuple[Rule, ...]":
+    """Give the named rules with all parts that they rest on; without names, all that run at a place.
+
+    Raises:
+        RulesError: There is no such rule, or rules have mistakes.
+    """
+    from kata_audit.detect.mutation import with_parts
+    from kata_audit.errors import RulesError
+
+    every = rules(settings)
+    unknown = sorted(set(names) - {rule.rule_id for rule in every})
+    if unknown:
+        raise RulesError(f"There is no rule {', '.join(unknown)}.", hint="`kata-audit rules list` has all.")
+    chosen = {part.rule_id: part for rule in every if rule.rule_id in names for part in with_parts(rule, every)}
+    return tuple(chosen.values()) if names else every
+
+
+def rehearsals(names: Collection[str], settings: "RuleSettings", *, mutate: bool) -> "Iterator[Rehearsal]":
+    """Try rules on their samples, one after another.
+
+    Args:
+        names: The rules; none are all.
+        settings: Those of the place.
+        mutate: Whether their conditions are changed too.
+
+    Raises:
+        RulesError: There is no such rule, or rules or samples have mistakes.
+    """
+    from kata_audit.errors import RulesError
+    from kata_audit.pipeline.rehearsal import rehearse
+    from kata_audit.pipeline.rule_folder import gather_samples, read_folder
+    from kata_audit.pipeline.samples import read_samples
+    from kata_audit.rules.files import sample_files
+
+    every = rules_named(names, settings)
+    own = {name for name, _ in (read_folder(settings.folder) if settings.folder else ())}
+    files = gather_samples(every, own, sample_files())
+    for rule in every:
+        if rule.silent or (names and rule.rule_id not in names):
+            continue
+        samples, problems = read_samples(files.get(rule.rule_id, b""), f"{rule.rule_id}.jsonl")
+        if problems:
+            raise RulesError("Samples have mistakes.", problems=problems)
+        yield rehearse(rule, every, samples, derivation(), mutate=mutate)
 
 
 def derivation() -> "Derive":
@@ -243,18 +294,31 @@ def revert_changes(root: Path) -> "list[Act]":
     return revert_node(root, [(handler, path) for path, handler in places.items()])
 
 
-def sealer(writer: "Writer", limits: "BatchLimits", *, merges: bool = True) -> "Sealer":
-    """Make what seals the cuts of a writer, and merges its segments after each unless somebody else does."""
-    from kata_audit.pipeline.ingest import CutPolicy, Sealer
+def sealer(writer: "Writer", config: "Config", *, live: bool = False, merges: bool = True) -> "Sealer":
+    """Make what seals the cuts of a writer.
 
+    Args:
+        writer: The store's one writer.
+        config: When cuts close, and the rules that they go past.
+        live: Whether records are judged as they come; else what comes in order only at the end is.
+        merges: Whether segments are merged after each cut; somebody else does it otherwise.
+    """
+    from kata_audit.detect.ruleset import Ruleset
+    from kata_audit.pipeline.ingest import CutPolicy, Sealer
+    from kata_audit.pipeline.judging import Judge
+
+    limits = config.batch
     policy = CutPolicy(max_records=limits.max_records, max_bytes=limits.max_bytes, max_age_secs=limits.max_age_secs)
+    lateness = _LIVE_LATENESS_NS if live else _WHOLE_INPUT_NS
+    ruleset = Ruleset(rules(config.rules), origin=writer.origin, lateness_ns=lateness)
 
     def tend() -> None:
         if merges:
             writer.compact()
         _give_memory_back()
 
-    return Sealer(writer, policy, derivation(), SystemClock(), after_seal=tend)
+    judge = Judge(ruleset, writer, SystemClock(), live=live)
+    return Sealer(writer, policy, derivation(), SystemClock(), after_seal=tend, judge=judge)
 
 
 @contextmanager
@@ -269,7 +333,7 @@ def collecting(root: Path, config: "Config", *, always_journal: bool = False) ->
         watches = _watches(config, node, key, always_journal=always_journal)
         own = OwnRecords("collect", node=node, tenant=config.tenant, clock=clock)
         own.say("collect.started", "INFO", "The collector has started.")
-        yield Collector(watches, writer, sealer(writer, config.batch, merges=False), own, clock=clock, key=key)
+        yield Collector(watches, writer, sealer(writer, config, live=True, merges=False), own, clock=clock, key=key)
 
 
 def _watches(config: "Config", node: str, key: bytes, *, always_journal: bool) -> "list[Watch]":

@@ -9,7 +9,7 @@ import click
 from kata_audit.cli.inputs import Inputs, input_options
 from kata_audit.cli.options import configured, example, store_option
 from kata_audit.cli.output import json_lines, output_option, write_lines
-from kata_audit.cli.terminal import progress, show
+from kata_audit.cli.terminal import progress, say, show
 
 if TYPE_CHECKING:
     from kata_audit.receivers.file import Place
@@ -40,7 +40,7 @@ def _take_all(places: "list[tuple[str, Place]]", store: Path) -> Iterator[dict[s
 
     with writing(store, node=places[0][1].node) as writer:
         key = fingerprint_key(store, writer)
-        seals = sealer(writer, configured().batch)
+        seals = sealer(writer, configured())
         for path, place in places:
             with file_receiver(path, place, key=key) as receiver:
                 for taken in take(receiver, writer, seals, key=key):
@@ -56,6 +56,8 @@ def _take_all(places: "list[tuple[str, Place]]", store: Path) -> Iterator[dict[s
                 "sealed_to": writer.sealed_to,
                 "store": str(store),
             }
+        if found := seals.finish():
+            say(f"{found:,} findings: `kata-audit alerts list` shows what they come to.")
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kata_audit.cli import rules_hunt, rules_test
 from kata_audit.cli.options import configured, default_data, example, missing_inputs
 from kata_audit.cli.output import FORMATS, csv_lines, json_line, json_lines, output_option, write_lines
 from kata_audit.cli.terminal import say, show, table, terminal_width
@@ -216,3 +217,7 @@ def _query(rule: "Rule", converted: "Converted") -> Iterator[str]:
 def _see_known(names: Sequence[str], rules: "dict[str, Rule]") -> None:
     if unknown := [name for name in names if name not in rules]:
         raise UsageError(f"There is no rule {', '.join(unknown)}.", hint="`kata-audit rules list --all` has all of them.")
+
+
+command.add_command(rules_test.command)
+command.add_command(rules_hunt.command)

@@ -120,11 +120,14 @@ class Sealer:
         if self._judge is not None and self._writer.sealed_to < self._writer.next_seq:
             self._seal_to(self._writer.next_seq)
 
-    def finish(self) -> None:
-        """Seal every record, and judge what waited for the end of the input."""
+    def finish(self) -> int:
+        """Seal every record, and judge what waited for the end of the input; give how many findings there were."""
         self.seal_all()
-        if self._judge is not None and self._judge.flush():
+        if self._judge is None:
+            return 0
+        if self._judge.flush():
             self.seal_all()
+        return self._judge.told
 
     def _seal_to(self, end: int) -> None:
         self._waiting = self._waiting_bytes = 0

@@ -38,6 +38,9 @@ class Judge:
         writer: Where findings go; its saved states say how far judging was.
         clock: For the passing of time where nothing comes.
         live: Whether time passes by itself. An input with an end has passed when `flush` says so, and not before.
+
+    Attributes:
+        told: How many findings became durable by it.
     """
 
     def __init__(self, ruleset: Ruleset, writer: Writer, clock: Clock, *, live: bool) -> None:
@@ -49,6 +52,7 @@ class Judge:
         self._spooled = _spooled_findings(writer.waiting())
         self._judged_ns = clock.now_ns()
         self._said_ns = 0
+        self.told = 0
 
     def judge(self, records: RecordRows) -> Mapping[str, bytes]:
         """Judge a cut, and make its findings durable.
@@ -114,6 +118,7 @@ class Judge:
         if said:
             self._writer.append(own_rows(FINDING_KIND, said))
         self._spooled.update(dict.fromkeys(new))
+        self.told += len(new)
 
 
 def _saved_state(data: bytes | None) -> State:

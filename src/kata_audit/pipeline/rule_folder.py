@@ -1,6 +1,6 @@
 """Rules of an operator: files of a folder, and the choice of rules that make no findings here."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -83,12 +83,7 @@ def check(
     replaced = {"/".join(Path(name).parts[-2:]) for name in named}
     files = [*(one for one in shipped.files if one[0] not in replaced), *own]
     rules, problems = examine_rules(files, lists)
-    samples = dict(shipped.samples)
-    for rule in rules:
-        file = Path(rule.place.rpartition(":")[0])
-        if str(file) in named and KA.fullmatch(rule.rule_id):
-            samples.pop(rule.rule_id, None)
-            samples |= _samples_beside(file, rule.rule_id)
+    samples = gather_samples(rules, named, shipped.samples)
     problems += check_rules(rules, events)
     for rule in rules:
         if KA.fullmatch(rule.rule_id):
@@ -107,6 +102,23 @@ def _check_samples(rule: Rule, content: bytes | None) -> list[Problem]:
     samples, problems = read_samples(content, name)
     at_rule = [f"{name}: {problem.where.rpartition(':')[2]}: {problem.message}" for problem in problems]
     return [Problem(rule.place, f"{rule.rule_id}: {message}") for message in (*at_rule, *shortfalls(samples, FEWEST))]
+
+
+def gather_samples(rules: Sequence[Rule], own: Collection[str], shipped: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Give the samples of rules by their names.
+
+    Args:
+        rules: The rules.
+        own: Names of the files that are not of the package: samples of their rules lie beside them.
+        shipped: Those of the package.
+    """
+    samples = dict(shipped)
+    for rule in rules:
+        file = Path(rule.place.rpartition(":")[0])
+        if str(file) in own and KA.fullmatch(rule.rule_id):
+            samples.pop(rule.rule_id, None)
+            samples |= _samples_beside(file, rule.rule_id)
+    return samples
 
 
 def _samples_beside(file: Path, rule_id: str) -> dict[str, bytes]:

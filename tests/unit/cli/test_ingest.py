@@ -102,7 +102,7 @@ def test_the_demo_shows_all_its_scenes(capsys: pytest.CaptureFixture[str]) -> No
         "Cannot start VM",
         "VERIFIED record",
         ", block ",
-        "record 12208: its evidence",
+        ": its evidence or its hint was changed",
         "DOES NOT VERIFY",
         ".parquet",
     ):
