@@ -1,18 +1,22 @@
 """Absences on the stream: an event without the company it should have, told once the stream is past the time for it.
 
-Events come in their order. An event that does not state a value of `group_by` takes no part. Beyond the limits below what
-waits longest is forgotten undecided, and that is counted.
+An event that does not state a value of `group_by` takes no part. Company may come in any order: what counts is whether some
+lies in `[t - before, t + after]` when that time is over. So of company only times are kept, and of those few: one between
+two others that are no further apart than `before + after` never decides. Beyond the limits below what waits longest is
+forgotten undecided, and so are the groups whose company is oldest; that is counted.
 """
 
-from collections.abc import Mapping, Sequence
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from kata_audit.detect.event import Event, Place, key_of
 from kata_audit.detect.rule import Absence, Rule
 
 MAX_GROUPS: Final = 20_000
-"""Groups of one absence whose last company is remembered."""
-MAX_WAITING: Final = 10_000
+"""Groups of one absence whose company is remembered."""
+MAX_WAITING: Final = 20_000
 """Events of one absence that wait for company."""
 
 
@@ -20,19 +24,22 @@ class Waiting(NamedTuple):
     """An event that waits for company until a time."""
 
     until_ns: int
+    seq: int
     key: Place
     event: Event
 
 
-class Company(NamedTuple):
-    """What is remembered: of each group when its last company came, and what waits, in the order of its time."""
+Times: TypeAlias = tuple[int, ...]
 
-    last: Mapping[Place, int]
+
+class Company(NamedTuple):
+    """What is remembered: of each group the times of its company, in order, and what waits, in the order of its time."""
+
+    times: Mapping[Place, Times]
     waiting: Sequence[Waiting]
 
 
 NOBODY: Final = Company({}, ())
-_Held: TypeAlias = dict[int, Waiting]
 
 
 class Missing:
@@ -47,48 +54,61 @@ class Missing:
     def __init__(self, rule: Rule, fields: Sequence[str], company: Company) -> None:
         assert isinstance(rule.when, Absence)
         self._rule = rule
-        self._when: Absence = rule.when
+        self.when: Absence = rule.when
         self._fields = fields
-        self._last = dict(company.last)
-        self._waiting: _Held = dict(enumerate(company.waiting))
-        self._next = len(self._waiting)
-        self._of_group: dict[Place, list[int]] = {}
-        for number, one in self._waiting.items():
-            self._of_group.setdefault(one.key, []).append(number)
+        self._times = dict(company.times)
+        self._waiting = list(company.waiting)
+        self._oldest: list[tuple[int, Place]] | None = None
         self.forgotten = 0
         """How many groups and events were forgotten since this object was made."""
 
-    def take(self, event: Event) -> None:
-        """Take an event of a rule that it is over: one that waits, or company."""
-        key = key_of(self._when, event)
+    @property
+    def span_ns(self) -> int:
+        """How long before and after an event together its company may be."""
+        return self.when.before_ns + self.when.after_ns
+
+    def take(self, event: Event, watermark_ns: int) -> None:
+        """Take an event of a rule that it is over: one that waits, or company.
+
+        Args:
+            event: The event.
+            watermark_ns: Time before which everything is decided.
+        """
+        key = key_of(self.when, event)
         if key is None:
             return
-        if event.rule_id in self._when.unless:
-            self._last.pop(key, None)
-            self._last[key] = event.at_ns
-            for number in self._of_group.pop(key, ()):
-                del self._waiting[number]
-            if len(self._last) > MAX_GROUPS:
-                self._bound(event.at_ns)
-        last = self._last.get(key)
-        alone = last is None or last < event.at_ns - self._when.before_ns
-        if event.rule_id == self._when.trigger and alone:
-            self._waiting[self._next] = Waiting(event.at_ns + self._when.after_ns, key, event)
-            self._of_group.setdefault(key, []).append(self._next)
-            self._next += 1
+        if event.rule_id in self.when.unless:
+            self.keep({key: (event.at_ns,)})
+            self._bound(watermark_ns)
+        if event.rule_id == self.when.trigger:
+            heapq.heappush(self._waiting, Waiting(event.at_ns + self.when.after_ns, event.seq, key, event))
             if len(self._waiting) > MAX_WAITING:
-                self._pop()
+                heapq.heappop(self._waiting)
                 self.forgotten += 1
+
+    def has_room(self, keys: Iterable[Place]) -> bool:
+        """Say whether company of some groups can be kept without forgetting any."""
+        return len(self._times.keys() | set(keys)) <= MAX_GROUPS
+
+    def keep(self, company: Mapping[Place, Iterable[int]]) -> None:
+        """Keep times of company, by group."""
+        for key, times in company.items():
+            self._times[key] = _thinned(sorted({*self._times.get(key, ()), *times}), self.span_ns)
+            if self._oldest is not None:
+                heapq.heappush(self._oldest, (self._times[key][-1], key))
 
     def due_ns(self) -> int | None:
         """Say until when the first waits."""
-        return next(iter(self._waiting.values())).until_ns if self._waiting else None
+        return self._waiting[0].until_ns if self._waiting else None
 
-    def fire(self) -> Event:
-        """Give the absence's own event for the one that waited first and found no company."""
-        until, key, event = self._pop()
+    def decide(self) -> Event | None:
+        """Decide the event that waits first; give the absence's own event where it found no company."""
+        until, _, key, event = heapq.heappop(self._waiting)
+        when, times = self.when, self._times.get(key, ())
+        at = bisect_left(times, event.at_ns - when.before_ns)
+        if at < len(times) and times[at] <= until:
+            return None
         values = {field: event.values[field] for field in self._fields if field in event.values}
-        when = self._when
         return event._replace(
             rule_id=self._rule.rule_id,
             at_ns=until,
@@ -100,27 +120,41 @@ class Missing:
             },
         )
 
-    def _pop(self) -> Waiting:
-        number = next(iter(self._waiting))
-        waited = self._waiting.pop(number)
-        group = self._of_group[waited.key]
-        group.remove(number)
-        if not group:
-            del self._of_group[waited.key]
-        return waited
+    def _bound(self, watermark_ns: int) -> None:
+        if len(self._times) > MAX_GROUPS:
+            self._expire(watermark_ns)
+        while len(self._times) > MAX_GROUPS:
+            if self._oldest is None:
+                self._oldest = [(times[-1], key) for key, times in self._times.items()]
+                heapq.heapify(self._oldest)
+            last, key = heapq.heappop(self._oldest)
+            if key in self._times and self._times[key][-1] == last:
+                del self._times[key]
+                self.forgotten += 1
 
-    def _bound(self, now_ns: int) -> None:
-        self._expire(now_ns)
-        while len(self._last) > MAX_GROUPS:
-            del self._last[next(iter(self._last))]
-            self.forgotten += 1
-
-    def _expire(self, now_ns: int) -> None:
-        """Forget company that came too early for any event to come."""
-        while self._last and next(iter(self._last.values())) < now_ns - self._when.before_ns:
-            del self._last[next(iter(self._last))]
+    def _expire(self, watermark_ns: int) -> None:
+        """Forget company that no event still to be decided can have; of what lies before all of them the latest stands."""
+        decided = watermark_ns - self.when.after_ns
+        kept = {}
+        for key, times in self._times.items():
+            first = max(0, bisect_right(times, decided) - 1)
+            if times[first] < decided - self.when.before_ns:
+                first += 1
+            if first < len(times):
+                kept[key] = times[first:]
+        self._times = kept
+        self._oldest = None
 
     def company(self, watermark_ns: int) -> Company:
-        """Give what is to be remembered where no event before a time is to come."""
+        """Give what is to be remembered where everything before a time is decided."""
         self._expire(watermark_ns)
-        return Company(self._last, tuple(self._waiting.values()))
+        return Company(dict(sorted(self._times.items())), tuple(sorted(self._waiting)))
+
+
+def _thinned(times: Sequence[int], span_ns: int) -> Times:
+    """Leave out times between two others no further apart than a span: what reaches one reaches one of its neighbours."""
+    kept: list[int] = []
+    for at, time in enumerate(times):
+        if not kept or at + 1 == len(times) or times[at + 1] - kept[-1] > span_ns:
+            kept.append(time)
+    return tuple(kept)

@@ -4,9 +4,9 @@ The Go shim writes most records twice. A claim is no copy of a host's record, wh
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from kata_audit.schema.source import Origin
+from kata_audit.detect.event import Event
 
 REACH: Final = 16_384
 """Copies come within so many records; what comes later is an event of its own."""
@@ -26,13 +26,11 @@ class Seen:
         self._copies = dict(copies)
         self._last = max(self._copies.values(), default=0)
 
-    def is_copy(self, rule_id: str, record: Mapping[str, Any]) -> bool:
-        """Say whether a rule held for a copy of a record before; if not, note that it did now."""
-        if record["copy_key"] is None:
-            return False
-        key = (rule_id, record["tenant"], record["node"], record["origin"] == Origin.GUEST, record["copy_key"])
+    def is_copy(self, event: Event, copy_key: int) -> bool:
+        """Say whether a rule held for a copy of an event's record before; if not, note that it did now."""
+        key = (event.rule_id, event.tenant, event.node, event.claim, copy_key)
         first = self._copies.get(key)
-        self._last = record["seq"]
+        self._last = event.seq
         if first is not None and self._last - first <= REACH:
             return True
         self._copies.pop(key, None)

@@ -4,14 +4,15 @@ Findings come in the order of the records, never of the cuts: judging the same r
 findings, byte for byte (law L5).
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kata_audit.detect.company import company_of, times_of
 from kata_audit.detect.copies import Seen
-from kata_audit.detect.event import Event, shorten
+from kata_audit.detect.event import Event, field_of, shorten
 from kata_audit.detect.limits import Limit, Tally
 from kata_audit.detect.overflow import Overflows
 from kata_audit.detect.rule import Rule
@@ -23,8 +24,9 @@ from kata_audit.schema.finding import FINDING_KIND, Finding
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import OWN_RECEIVER, Origin
 
-_OWN_FINDING: Final = f"{OWN_RECEIVER}:{FINDING_KIND}"
-_MARKS: Final = ("seq", "timestamp", "observed_timestamp", "origin", "copy_key", "node", "tenant")
+_OWN_FINDING: Final = rf"\A{OWN_RECEIVER}:{FINDING_KIND}(?::|\z)"
+"""Our own findings are not judged: a finding of a finding would have no end."""
+_MARKS: Final = ("seq", "timestamp", "observed_timestamp", "origin", "node", "tenant")
 _HOST_CLOCKS: Final = ("host", "journal")
 """Bases of times that the stream's clock goes by: a guest's own clock never turns it."""
 
@@ -61,6 +63,13 @@ def flush(ruleset: Ruleset, state: State) -> tuple[State, tuple[Finding, ...]]:
     return judging.result()
 
 
+class _Record(NamedTuple):
+    """A matched record: its event, and what its copies share."""
+
+    event: Event
+    copy_key: int | None
+
+
 class _Judging:
     """One cut being judged."""
 
@@ -76,36 +85,66 @@ class _Judging:
 
     def take(self, rows: RecordRows) -> None:
         """Judge records."""
-        held = [(rule, those.to_pylist()) for rule, those in self._rules.prefilter.holding(rows)]
-        by_row: dict[int, list[Rule]] = {}
-        for number, those in held:
-            for row in those:
-                by_row.setdefault(row, []).append(self._rules.base[number])
-        own = _own_findings(rows)
-        matched = pa.array(sorted(row for row in by_row if row not in own), pa.int64())
         clocks = _clocks(rows, self._clock)
+        by_row: dict[int, list[Rule]] = {}
+        for rule, those in self._matched(rows, clocks):
+            for row in those.to_pylist():
+                by_row.setdefault(row, []).append(rule)
+        matched = pa.array(sorted(by_row), pa.int64())
         for row, record, clock in zip(
             matched.to_pylist(), self._records(rows, matched, by_row), clocks.take(matched).to_pylist(), strict=True
         ):
             self._clock = clock
-            self._go_on(clock - self._rules.lateness_ns)
-            self._judge(record, by_row[row])
+            self._hear(self._stream.advance(clock - self._rules.lateness_ns))
+            self._judge(by_row[row], record)
         self._clock = clocks[-1].as_py()
 
-    def _records(self, rows: RecordRows, matched: Any, by_row: Mapping[int, list[Rule]]) -> list[dict[str, Any]]:
+    def _matched(self, rows: RecordRows, clocks: Any) -> Iterator[tuple[Rule, Any]]:
+        """Find the rows that rules hold for and that must be looked at one by one."""
+        holding = self._rules.prefilter.holding(rows)
+        own = pc.fill_null(pc.match_substring_regex(rows.column("receiver"), _OWN_FINDING), False)
+        some_own = pc.any(own).as_py()
+        watermarks = pc.max_element_wise(pc.subtract(clocks, self._rules.lateness_ns), self._stream.watermark_ns)
+        for number, those in holding:
+            rule = self._rules.base[number]
+            judged = those.filter(pc.invert(own.take(those))) if some_own else those
+            if rule.rule_id not in self._rules.company or not self._keep_company(rule, rows, judged, watermarks):
+                yield rule, judged
+
+    def _keep_company(self, rule: Rule, rows: RecordRows, those: Any, watermarks: Any) -> bool:
+        """Keep records as the company of absences, as far as there is room; say whether there was."""
+        absences = [self._stream.missing[reader.rule_id] for reader in self._rules.readers[rule.rule_id]]
+        fields = [field_of(one.when, rule.rule_id, name) for one in absences for name in one.when.group_by]
+        columns = Columns(rows.select(_columns(("tenant", "timestamp", "observed_timestamp", *fields))).take(those))
+        decided = watermarks.take(those)
+        for missing in absences:
+            company = company_of(columns, decided, rule.rule_id, missing.when)
+            if not missing.has_room(company):
+                return False
+            missing.keep(company)
+        self._stream.late += pc.sum(pc.less(times_of(columns), decided)).as_py() or 0
+        return True
+
+    def _records(self, rows: RecordRows, matched: Any, by_row: Mapping[int, list[Rule]]) -> Iterator[_Record]:
         """Read what events need of the matched rows."""
         rules = {rule.rule_id for those in by_row.values() for rule in those}
-        fields = dict.fromkeys([*_MARKS, *(field for rule in sorted(rules) for field in self._rules.fields[rule])])
-        columns = Columns(rows.select(_columns(fields)).take(matched))
-        values = [columns.column(field).to_pylist() for field in fields]
-        return [dict(zip(fields, one, strict=True)) for one in zip(*values, strict=True)]
+        fields = dict.fromkeys(field for rule in sorted(rules) for field in self._rules.fields[rule])
+        columns = Columns(rows.select(_columns((*_MARKS, "copy_key", *fields))).take(matched))
+        marks = zip(*(columns.column(field).to_pylist() for field in _MARKS), strict=True)
+        values = zip(*(_texts(columns.column(field)) for field in fields), strict=True)
+        copy_keys = columns.column("copy_key").to_pylist()
+        for mark, copy_key, stated in zip(marks, copy_keys, values, strict=True):
+            told = {field: value for field, value in zip(fields, stated, strict=True) if value is not None}
+            yield _Record(_event(mark, told), copy_key)
 
-    def _judge(self, record: Mapping[str, Any], rules: list[Rule]) -> None:
+    def _judge(self, rules: list[Rule], record: _Record) -> None:
         """Judge one record by the rules that hold for it."""
         for rule in rules:
-            if not self._seen.is_copy(rule.rule_id, record):
-                event = _event(rule, self._rules.fields[rule.rule_id], record)
-                self._tell(rule, event, self._clock)
+            event = record.event._replace(rule_id=rule.rule_id)
+            if record.copy_key is not None and self._seen.is_copy(event, record.copy_key):
+                continue
+            self._tell(rule, event, self._clock)
+            if self._rules.readers[rule.rule_id]:
                 self._hear(self._stream.add(event))
 
     def _tell(self, rule: Rule, event: Event, clock_ns: int) -> None:
@@ -122,10 +161,7 @@ class _Judging:
 
     def advance(self, watermark_ns: int) -> None:
         """Go on to the time up to which events can be put in order."""
-        self._go_on(max(self._clock - self._rules.lateness_ns, watermark_ns))
-
-    def _go_on(self, watermark_ns: int) -> None:
-        self._hear(self._stream.advance(watermark_ns))
+        self._hear(self._stream.advance(max(self._clock - self._rules.lateness_ns, watermark_ns)))
 
     def _hear(self, stream: Iterable[Event | Lost]) -> None:
         """Let rules over others speak of what they hold for, and the engine of what it forgot."""
@@ -156,16 +192,13 @@ class _Judging:
         return state, tuple(self._findings)
 
 
-def _columns(fields: Mapping[str, None]) -> list[str]:
+def _texts(column: Any) -> list[str | None]:
+    """Read a column as texts, long ones cut."""
+    return [value if value is None else shorten(value if type(value) is str else str(value)) for value in column.to_pylist()]
+
+
+def _columns(fields: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(field.partition(".")[0] if field.startswith("attributes.") else field for field in fields))
-
-
-def _own_findings(rows: RecordRows) -> frozenset[int]:
-    """Find our own findings, which are not judged: a finding of a finding would have no end."""
-    own = pc.or_(
-        pc.equal(rows.column("receiver"), _OWN_FINDING), pc.starts_with(rows.column("receiver"), f"{_OWN_FINDING}:")
-    )
-    return frozenset(pc.indices_nonzero(pc.fill_null(own, False)).to_pylist())
 
 
 def _clocks(rows: RecordRows, before_ns: int) -> Any:
@@ -178,20 +211,20 @@ def _clocks(rows: RecordRows, before_ns: int) -> Any:
     return pc.cumulative_max(pc.fill_null(pc.if_else(stated, times, None), 0), start=before_ns)
 
 
-def _event(rule: Rule, fields: tuple[str, ...], record: Mapping[str, Any]) -> Event:
-    observed = record["observed_timestamp"]
-    time = record["timestamp"] if record["timestamp"] is not None else observed
-    values = {field: shorten(str(record[field])) for field in fields if record[field] is not None}
+def _event(mark: tuple[Any, ...], values: Mapping[str, str]) -> Event:
+    """Make the event of a record, for rules to put their name to."""
+    seq, time, observed, origin, node, tenant = mark
+    stated = time if time is not None else observed or 0
     return Event(
-        rule.rule_id,
-        at_ns=time if observed is None else min(time, observed),
-        seq=record["seq"],
-        first_ns=time,
-        time_ns=time,
-        records=(record["seq"],),
-        claim=record["origin"] == Origin.GUEST,
-        node=record["node"],
-        tenant=record["tenant"],
+        "",
+        at_ns=stated if observed is None else min(stated, observed),
+        seq=seq,
+        first_ns=stated,
+        time_ns=stated,
+        records=(seq,),
+        claim=origin == Origin.GUEST,
+        node=node,
+        tenant=tenant,
         values=values,
         detail={field: values[field] for field in DETAIL_FIELDS if field in values},
     )
@@ -214,4 +247,5 @@ def _finding(rule: Rule, event: Event, tally: Tally, origin: str) -> Finding:
         records=tuple(f"{origin}/{seq}" for seq in tally.records),
         subject={field: event.values[field] for field in fields if field in event.values},
         detail=dict(event.detail),
+        group_by=rule.group_by,
     )

@@ -1,7 +1,6 @@
 """Events in the order of their times, though they come otherwise: each waits until the watermark has passed its time.
 
-An event that comes behind the watermark is late: it is counted, and takes its place at the watermark. So is everything that
-waits when too much does: the watermark goes on to the first of it.
+Where too many wait, the first goes on before its turn, and what comes for an earlier place takes one behind it.
 """
 
 import heapq
@@ -26,13 +25,10 @@ class Ordering:
         self._held = [(event.at_ns, event.seq, event.rule_id, event) for event in held]
         heapq.heapify(self._held)
         self.watermark_ns = watermark_ns
-        self.late = 0
-        """How many came too late since this object was made."""
 
     def add(self, event: Event) -> bool:
         """Let an event wait; say whether too many do."""
         if event.at_ns < self.watermark_ns:
-            self.late += 1
             event = event._replace(at_ns=self.watermark_ns)
         heapq.heappush(self._held, (event.at_ns, event.seq, event.rule_id, event))
         return len(self._held) > MAX_HELD

@@ -9,7 +9,7 @@ from kata_audit.detect.correlation import MAX_BOUND
 from kata_audit.detect.event import field_of
 from kata_audit.detect.prefilter import Prefilter
 from kata_audit.detect.rule import Absence, Correlation, Rule
-from kata_audit.errors import Problem, UsageError
+from kata_audit.errors import Problem, RulesError
 
 PLACE_FIELDS: Final = (
     *("node", "sandbox_id", "container_id", "k8s_namespace", "k8s_pod", "k8s_pod_uid", "k8s_container"),
@@ -29,7 +29,7 @@ class Ruleset:
         lateness_ns: How much later than its time an event may come and still take its place in the order of events.
 
     Raises:
-        UsageError: A rule is over one that is not there, over itself, or counts too far.
+        RulesError: A rule is over one that is not there, over itself, or counts too far.
     """
 
     def __init__(self, rules: Sequence[Rule], *, origin: str, lateness_ns: int = 10_000_000_000) -> None:
@@ -38,7 +38,7 @@ class Ruleset:
         in_order = sorted(rules, key=lambda rule: rule.rule_id)
         self.rules: Mapping[str, Rule] = MappingProxyType({rule.rule_id: rule for rule in in_order})
         if problems := tuple(_problems(self.rules)):
-            raise UsageError("These rules cannot judge together.", problems=problems, hint="Correct or remove them.")
+            raise RulesError("These rules cannot judge together.", problems=problems, hint="Correct or remove them.")
         self.base = tuple(rule for rule in in_order if not isinstance(rule.when, Correlation | Absence))
         """Rules on records, in the order in which the prefilter numbers them."""
         self.prefilter = Prefilter([rule.when for rule in self.base if not isinstance(rule.when, Correlation | Absence)])
@@ -46,10 +46,16 @@ class Ruleset:
             rule_id: tuple(reader for reader in in_order if rule_id in bases_of(reader)) for rule_id in self.rules
         }
         """Of each rule, the correlations and absences over it."""
+        self.company = frozenset(rule.rule_id for rule in self.base if self._is_company(rule))
+        """Rules on records that are nothing but company to absences."""
         self.keys = {rule_id: self._key(rule_id) for rule_id in self.rules}
         """Of each rule, its name in a state: with its digest, and those of the rules that it is over."""
         self.fields = {rule_id: tuple(dict.fromkeys(self._fields(rule))) for rule_id, rule in self.rules.items()}
         """Of each rule, the fields whose values its events carry."""
+
+    def _is_company(self, rule: Rule) -> bool:
+        readers = [reader.when for reader in self.readers[rule.rule_id]]
+        return rule.silent and all(isinstance(when, Absence) and when.trigger != rule.rule_id for when in readers)
 
     def _key(self, rule_id: str) -> str:
         rule = self.rules[rule_id]

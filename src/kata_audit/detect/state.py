@@ -36,10 +36,11 @@ class State:
             "v": VERSION,
             "clock": self.clock_ns,
             "watermark": stream.watermark_ns,
+            "released": stream.released_ns,
             "late": stream.late,
             "held": stream.held,
             "windows": {rule: _pairs(windows) for rule, windows in stream.windows.items()},
-            "companies": {rule: [_pairs(one.last), one.waiting] for rule, one in stream.companies.items()},
+            "companies": {rule: [_pairs(one.times), one.waiting] for rule, one in stream.companies.items()},
             "tallies": {
                 rule: [[place, _pairs(groups)] for place, groups in places.items()] for rule, places in self.tallies.items()
             },
@@ -72,6 +73,7 @@ def from_bytes(data: bytes) -> State:
 def _state(value: Any) -> State:
     stream = Memory(
         _int(value["watermark"]),
+        _int(value["released"]),
         tuple((_text(key), _event(event)) for key, event in value["held"]),
         {rule: {_texts(key): _window(*one) for key, one in windows} for rule, windows in value["windows"].items()},
         {rule: _company(*one) for rule, one in value["companies"].items()},
@@ -102,9 +104,9 @@ def _window(silent: Any, last: Any, entries: Any) -> Window:
     return Window(_int(silent), _int(last), read)
 
 
-def _company(last: Any, waiting: Any) -> Company:
-    held = tuple(Waiting(_int(until), _texts(key), _event(event)) for until, key, event in waiting)
-    return Company({_texts(key): _int(at) for key, at in last}, held)
+def _company(times: Any, waiting: Any) -> Company:
+    held = tuple(Waiting(_int(until), _int(seq), _texts(key), _event(event)) for until, seq, key, event in waiting)
+    return Company({_texts(key): _ints(those) for key, those in times}, held)
 
 
 def _tallies(places: Any) -> Tallies:

@@ -25,11 +25,12 @@ ORDER: Final = "order"
 class Memory(NamedTuple):
     """What the stream remembers between cuts, each rule's under its key.
 
-    `watermark_ns` is the time up to which events were given out in order, `held` are those that wait for their place, and
-    `late` is how many came behind the watermark.
+    `watermark_ns` is the time before which no event is to come, `released_ns` that up to which events were given out in
+    order, `held` are those that wait for their place, and `late` is how many came behind the watermark.
     """
 
     watermark_ns: int = 0
+    released_ns: int = 0
     held: tuple[tuple[str, Event], ...] = ()
     windows: Mapping[str, Windows] = MappingProxyType({})
     companies: Mapping[str, Company] = MappingProxyType({})
@@ -54,82 +55,112 @@ class Stream:
 
     def __init__(self, rules: Ruleset, memory: Memory) -> None:
         self._rules = rules
-        self._late = memory.late
+        self.late = memory.late
+        """How many events came behind the watermark."""
+        self.watermark_ns = memory.watermark_ns
         held = [event for key, event in memory.held if rules.keys.get(event.rule_id) == key]
-        self._ordering = Ordering(held, memory.watermark_ns)
+        self._ordering = Ordering(held, memory.released_ns)
         self._correlating: dict[str, Correlating] = {}
-        self._missing: dict[str, Missing] = {}
+        self.missing: dict[str, Missing] = {}
+        """The absences, by their rules."""
         for rule_id, rule in rules.rules.items():
             key, fields = rules.keys[rule_id], rules.fields[rule_id]
             if isinstance(rule.when, Correlation):
                 self._correlating[rule_id] = Correlating(rule, fields, memory.windows.get(key, {}))
             elif isinstance(rule.when, Absence):
-                self._missing[rule_id] = Missing(rule, fields, memory.companies.get(key, NOBODY))
+                self.missing[rule_id] = Missing(rule, fields, memory.companies.get(key, NOBODY))
+        self._due = self._next_due()
 
     def add(self, event: Event) -> Iterator[Event | Lost]:
-        """Take an event of a rule on records; give what follows at once, because too many wait."""
-        if not self._rules.readers[event.rule_id]:
-            return
-        if self._ordering.add(event):
-            first = self._ordering.next_ns()
-            assert first is not None
+        """Take an event of a rule on records that others are over; give what follows at once, because too many wait."""
+        values = {field: event.values[field] for field in self._rules.fields[event.rule_id] if field in event.values}
+        if event.at_ns < self.watermark_ns:
+            self.late += 1
+        event = event._replace(values=values, at_ns=max(event.at_ns, self.watermark_ns))
+        readers = self._rules.readers[event.rule_id]
+        for reader in readers:
+            if reader.rule_id in self.missing:
+                yield from self._seek(reader.rule_id, event)
+        if any(reader.rule_id in self._correlating for reader in readers) and self._ordering.add(event):
             yield Lost(ORDER, 1, event)
-            yield from self.advance(first)
+            first = self._ordering.next_ns()
+            while first is not None and self._ordering.next_ns() == first:
+                yield from self._release()
 
     def advance(self, watermark_ns: int) -> Iterator[Event | Lost]:
-        """Go on to a time, behind which no event is to come in its place; give what rules over others hold for."""
+        """Go on to a time before which no event is to come; give what rules over others hold for."""
         while True:
-            first, due = self._ordering.next_ns(), self._due()
+            first, due = self._ordering.next_ns(), self._due
             if first is not None and first <= watermark_ns and (due is None or first <= due[0]):
-                self._ordering.pass_by(first)
-                yield from self._lead(self._ordering.pop())
+                yield from self._release()
             elif due is not None and due[0] < watermark_ns:
                 self._ordering.pass_by(due[0])
-                fired = self._missing[due[1]].fire()
-                yield fired
-                yield from self._lead(fired)
+                fired = self.missing[due[1]].decide()
+                self._due = self._next_due()
+                if fired is not None:
+                    fired = fired._replace(at_ns=self._ordering.watermark_ns)
+                    yield fired
+                    yield from self._lead(fired)
             else:
                 break
-        if watermark_ns != FOREVER:
-            self._ordering.pass_by(watermark_ns)
+        end = watermark_ns if watermark_ns != FOREVER else self._ordering.watermark_ns
+        self.watermark_ns = max(self.watermark_ns, end)
 
-    def _due(self) -> tuple[int, str] | None:
+    def _release(self) -> Iterator[Event | Lost]:
+        """Give the first event that waits its place."""
+        event = self._ordering.pop()
+        self._ordering.pass_by(event.at_ns)
+        yield from self._lead(event, directly=False)
+
+    def _next_due(self) -> tuple[int, str] | None:
         """Say which absence is due first, and when."""
-        due = [(time, rule_id) for rule_id, one in self._missing.items() if (time := one.due_ns()) is not None]
+        due = [(time, rule_id) for rule_id, one in self.missing.items() if (time := one.due_ns()) is not None]
         return min(due, default=None)
 
-    def _lead(self, event: Event) -> Iterator[Event | Lost]:
-        """Lead an event through the rules over its own, and what they hold for through those over them."""
+    def _seek(self, rule_id: str, event: Event) -> Iterator[Lost]:
+        """Let an absence take an event."""
+        missing = self.missing[rule_id]
+        before = missing.forgotten
+        missing.take(event, self.watermark_ns)
+        self._due = self._next_due()
+        if missing.forgotten != before:
+            yield Lost(rule_id, missing.forgotten - before, event)
+
+    def _lead(self, event: Event, *, directly: bool = True) -> Iterator[Event | Lost]:
+        """Lead an event through the rules over its own, and what they hold for through those over them.
+
+        Args:
+            event: The event, at its place.
+            directly: Whether absences over its own rule have it still to come: events of records they had on arrival.
+        """
         coming = deque((event,))
         while coming:
             one = coming.popleft()
             for reader in self._rules.readers[one.rule_id]:
-                rule_id = reader.rule_id
-                working = self._correlating.get(rule_id)
-                if working is not None:
-                    before = working.forgotten
-                    fired = working.take(one)
-                    if fired is not None:
-                        yield fired
-                        coming.append(fired)
-                    forgotten = working.forgotten - before
-                else:
-                    missing = self._missing[rule_id]
-                    before = missing.forgotten
-                    missing.take(one)
-                    forgotten = missing.forgotten - before
-                if forgotten:
-                    yield Lost(rule_id, forgotten, one)
+                working = self._correlating.get(reader.rule_id)
+                if working is None:
+                    if directly or one is not event:
+                        yield from self._seek(reader.rule_id, one)
+                    continue
+                before = working.forgotten
+                fired = working.take(one)
+                if fired is not None:
+                    yield fired
+                    coming.append(fired)
+                if working.forgotten != before:
+                    yield Lost(reader.rule_id, working.forgotten - before, one)
 
     def memory(self) -> Memory:
         """Give what is to be remembered."""
-        watermark = self._ordering.watermark_ns
-        windows = {self._rules.keys[rule_id]: one.windows(watermark) for rule_id, one in self._correlating.items()}
-        companies = {self._rules.keys[rule_id]: one.company(watermark) for rule_id, one in self._missing.items()}
+        released = self._ordering.watermark_ns
+        windows = {self._rules.keys[rule_id]: one.windows(released) for rule_id, one in self._correlating.items()}
+        decided = self.watermark_ns
+        companies = {self._rules.keys[rule_id]: one.company(decided) for rule_id, one in self.missing.items()}
         return Memory(
-            watermark,
+            decided,
+            released,
             tuple((self._rules.keys[event.rule_id], event) for event in self._ordering.held),
             {key: one for key, one in windows.items() if one},
-            {key: one for key, one in companies.items() if one.last or one.waiting},
-            self._late + self._ordering.late,
+            {key: one for key, one in companies.items() if one.times or one.waiting},
+            self.late,
         )

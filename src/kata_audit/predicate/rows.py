@@ -5,7 +5,7 @@ What one text decides is asked of each word of a dictionary column once, not of 
 
 import re
 from collections.abc import Callable
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import pyarrow as pa
@@ -91,10 +91,9 @@ def evaluate(where: Predicate, rows: RecordRows | Columns) -> pa.BooleanArray:
         A mask of one bit a row, without nulls.
     """
     columns = rows if isinstance(rows, Columns) else Columns(rows)
-    if isinstance(where, And):
-        return reduce(pc.and_, (evaluate(part, columns) for part in where.parts), _all(columns, held=True))
-    if isinstance(where, Or):
-        return reduce(pc.or_, (evaluate(part, columns) for part in where.parts), _all(columns, held=False))
+    if isinstance(where, And | Or):
+        join, masks = (pc.and_ if isinstance(where, And) else pc.or_), [evaluate(part, columns) for part in where.parts]
+        return reduce(join, masks) if masks else _all(columns, held=isinstance(where, And))
     if isinstance(where, Not):
         return pc.invert(evaluate(where.part, columns))
     if isinstance(where, Everything):
@@ -134,13 +133,19 @@ def _test(where: Compare | OneOf | Match | Number | InNetwork | InTime, values: 
     if isinstance(where, InNetwork):
         return _found(values, network_regex(where.network))
     if isinstance(where, OneOf):
-        return pc.is_in(values, pa.array(sorted(where.values), values.type))
+        return pc.is_in(values, _value_set(where.values, values.type))
     if isinstance(where, Number):
         numeric = pc.if_else(_found(values, NUMBER_REGEX), values, pa.scalar(None, values.type)).cast(pa.float64())
         return _COMPARE[where.op](numeric, pa.scalar(float(where.value)))
     if isinstance(where, InTime):
         return pc.equal(part_of(values, where.part), where.value)
     return _COMPARE[where.op](values, pa.scalar(where.value, values.type))
+
+
+@lru_cache(maxsize=4096)
+def _value_set(values: frozenset[str] | frozenset[int], type_: Any) -> Any:
+    """Make the array that values are looked up in; making one takes longer than to look a cut's words up in it."""
+    return pa.array(sorted(values), type_)
 
 
 def _found(texts: Any, pattern: str) -> Any:
