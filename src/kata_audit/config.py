@@ -13,6 +13,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from kata_audit.detect.alert_policy import AlertSettings
 from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.errors import ConfigError, InputMissingError, Problem
 from kata_audit.exporters.settings import Destination, DestinationKind, Network, mistakes_of
@@ -29,6 +30,7 @@ _VALUE_PART = re.compile(
 Place = tuple[str | int, ...]
 """Keys from the top to a value; a number counts the tables of a list."""
 _MOST_SECONDS = 3600
+_MOST_MINUTES = 525_600
 _MOST_RECORDS = 65_536
 """A cut is never larger (`docs/reference/on-disk-format.md`), so that its log entry and its memory stay small."""
 _MOST_BYTES = 64 * 1024 * 1024
@@ -113,7 +115,7 @@ class RuleSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Alerting:
+class Alerting(AlertSettings):
     """Alerts and who is told of them, `[alerts]`."""
 
     outbox: Path | None = None
@@ -379,6 +381,21 @@ def _read_count(most: int) -> Callable[[Any], int]:
     return read
 
 
+def _read_span(most: float) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            raise _ExpectedError(f"a number from 0 to {most:g}")
+        return float(value)
+
+    return read
+
+
+def _read_wait(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= _MOST_MINUTES:
+        raise _ExpectedError(f"a number of minutes from 1 to {_MOST_MINUTES}")
+    return float(value)
+
+
 def _read_destination(value: Any) -> DestinationKind:
     names = [str(kind) for kind in DestinationKind]
     if value not in names:
@@ -465,6 +482,20 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "cid": _read_count(_LAST_NUMBER),
     "port": _read_count(_LAST_NUMBER),
     "outbox": _read_path,
+    "shadow_days": _read_span(3650),
+    "reopen_hours": _read_span(8760),
+    "repeat_hours": _read_span(8760),
+    "inhibit_minutes": _read_span(_MOST_MINUTES),
+    "group_nodes": _read_count(_MOST_RECORDS),
+    "group_alerts": _read_count(_MOST_RECORDS),
+    "group_minutes": _read_span(_MOST_MINUTES),
+    "storm_rule": _read_count(_MOST_RECORDS),
+    "storm_all": _read_count(_MOST_RECORDS),
+    "escalate_critical_minutes": _read_wait,
+    "escalate_high_minutes": _read_wait,
+    "escalate_medium_minutes": _read_wait,
+    "escalate_low_minutes": _read_wait,
+    "runbook_url": _read_text,
     "heartbeat_secs": _read_seconds,
     "heartbeat_stale_secs": _read_seconds,
     "name": _read_name,

@@ -19,6 +19,7 @@ from kata_audit.clock import SystemClock
 
 if TYPE_CHECKING:
     from kata_audit.config import Config, RuleSettings
+    from kata_audit.detect.alert_policy import AlertSettings
     from kata_audit.detect.rule import Rule
     from kata_audit.node.apply import Act
     from kata_audit.node.canary_table import Table
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from kata_audit.node.examine import Examination
     from kata_audit.node.plan import Plan
     from kata_audit.parse.catalog.matcher import Catalog
+    from kata_audit.pipeline.alert_evidence import Evidence
+    from kata_audit.pipeline.alerting import Alerting
     from kata_audit.pipeline.collect import Collector
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from kata_audit.pipeline.why_causes import Causes
     from kata_audit.receivers.base import Watch
     from kata_audit.receivers.file import FileReceiver, Place
+    from kata_audit.schema.alert import Alert
     from kata_audit.store.fsck import Verdict
     from kata_audit.store.reader import Reader
     from kata_audit.store.writer import Writer
@@ -78,6 +82,34 @@ def reading(root: Path) -> Iterator["Reader"]:
     join = ActorJoin(actors.REQUEST_COLUMNS, actors.ACT_COLUMNS, actors.read_requests, actors.name_actors, actors.REACH_NS)
     with open_reader(root, link=link, join=join) as reader:
         yield reader
+
+
+def fold_alerts(root: Path, settings: "AlertSettings") -> "Alerting":
+    """Fold the findings and acts that a store has sealed, up to now.
+
+    Raises:
+        StoreError: There is no store, or it cannot be read.
+        VerificationError: The log is not what its checkpoint says.
+    """
+    from kata_audit.detect.alert_records import SAID_KINDS
+    from kata_audit.pipeline.alerting import Alerting
+    from kata_audit.store.tail import Tail
+
+    alerting, tail = Alerting(settings), Tail(root, SAID_KINDS, 0)
+    while (step := tail.step()) is not None:
+        alerting.fold(step.rows, 0)
+    alerting.fold(None, SystemClock().now_ns())
+    return alerting
+
+
+def alert_evidence(root: Path, alert: "Alert") -> "Evidence":
+    """Read the records that an alert rests on, and those of its findings, with what proves them."""
+    from kata_audit.pipeline.alert_evidence import read_evidence
+    from kata_audit.store.layout import Layout
+    from kata_audit.store.log import read_checkpoint
+
+    with reading(root) as reader:
+        return read_evidence(reader, read_checkpoint(Layout(root)), alert)
 
 
 def record(root: Path, kind: str, line: bytes, config: "Config") -> bool:

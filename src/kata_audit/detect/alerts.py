@@ -81,6 +81,18 @@ def raise_alerts(
     return fold.state(), tuple(fold.notices)
 
 
+def forget_closed(state: AlertState, settings: AlertSettings = AlertSettings()) -> AlertState:  # noqa: B008 -- immutable
+    """Let go of closed alerts that no finding can open again: a later one would be another alert anyway."""
+    oldest = state.now_ns - int(settings.reopen_hours * HOUR_NS)
+    kept = {member for group in state.groups.values() for member in group.members}
+    alerts = {
+        name: alert
+        for name, alert in state.alerts.items()
+        if name in kept or alert.round.closed_ns is None or alert.round.closed_ns >= oldest
+    }
+    return state if len(alerts) == len(state.alerts) else replace(state, alerts=alerts)
+
+
 class _Fold:
     """The work of one call: the state opened up, with what is looked up often."""
 
