@@ -34,6 +34,7 @@ _MOST_MINUTES = 525_600
 _MOST_RECORDS = 65_536
 """A cut is never larger (`docs/reference/on-disk-format.md`), so that its log entry and its memory stay small."""
 _MOST_BYTES = 64 * 1024 * 1024
+_MOST_SPOOL_BYTES = 1 << 50
 _LAST_NUMBER = (1 << 32) - 2
 """The last port, and the last number of a guest, in a vsock address."""
 DEFAULT_TENANT = "default"
@@ -140,6 +141,8 @@ class Config:
     """Whose records they are."""
     batch: BatchLimits = field(default_factory=BatchLimits)
     """When a cut is closed, `[batch]`."""
+    spool_max_bytes: int = 2 * 1024 * 1024 * 1024
+    """Bytes that may wait to be sealed, as where the disk has no room for segments; then `collect` reads no more."""
     file: tuple[FileInput, ...] = ()
     """Files to take in, `[[file]]` each; `collect` follows them."""
     journal: tuple[JournalInput, ...] = ()
@@ -479,6 +482,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "max_age_secs": _read_seconds,
     "max_records": _read_count(_MOST_RECORDS),
     "max_bytes": _read_count(_MOST_BYTES),
+    "spool_max_bytes": _read_count(_MOST_SPOOL_BYTES),
     "cid": _read_count(_LAST_NUMBER),
     "port": _read_count(_LAST_NUMBER),
     "outbox": _read_path,

@@ -358,6 +358,7 @@ def collecting(root: Path, config: "Config", *, always_journal: bool = False) ->
     """Open a store for following the sources of a configuration; without any, the system's journal."""
     from kata_audit.pipeline.collect import Collector
     from kata_audit.pipeline.own import OwnRecords
+    from kata_audit.pipeline.shedding import Holding
 
     clock, node = SystemClock(), config.node or default_node()
     with writing(root, node=node) as writer:
@@ -365,7 +366,16 @@ def collecting(root: Path, config: "Config", *, always_journal: bool = False) ->
         watches = _watches(config, node, key, always_journal=always_journal)
         own = OwnRecords("collect", node=node, tenant=config.tenant, clock=clock)
         own.say("collect.started", "INFO", "The collector has started.")
-        yield Collector(watches, writer, sealer(writer, config, live=True, merges=False), own, clock=clock, key=key)
+        yield Collector(
+            watches,
+            writer,
+            sealer(writer, config, live=True, merges=False),
+            own,
+            clock=clock,
+            key=key,
+            holding=Holding(derivation()),
+            spool_bytes=config.spool_max_bytes,
+        )
 
 
 def _watches(config: "Config", node: str, key: bytes, *, always_journal: bool) -> "list[Watch]":

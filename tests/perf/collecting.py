@@ -21,15 +21,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.perf.volume import resident_mib
 
 from kata_audit.clock import SystemClock
-from kata_audit.config import BatchLimits
+from kata_audit.config import Config
 from kata_audit.pipeline.collect import Collector, run
 from kata_audit.pipeline.own import OwnRecords
+from kata_audit.pipeline.shedding import Holding
 from kata_audit.receivers.file import Place
 from kata_audit.receivers.follow import FileWatch
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.schema.source import Transport
 from kata_audit.store.writer import SeqRange, Writer
-from kata_audit.wiring import sealer, writing
+from kata_audit.wiring import derivation, sealer, writing
 
 _STAMP = re.compile(rb"stamp=(\d+)")
 _KEY = bytes(range(32))
@@ -80,8 +81,8 @@ def collect(folder: Path, rate: int, secs: float) -> tuple[int, list[float], flo
         place = Place("lab/load", "default", Transport.HOST_FILE)
         own = OwnRecords("collect", node="lab/load", tenant="default", clock=clock)
         watch = FileWatch(str(path), place, clock=clock, key=_KEY)
-        seals = sealer(writer, BatchLimits(), merges=False)
-        collector = Collector([watch], writer, seals, own, clock=clock, key=_KEY)
+        seals = sealer(writer, Config(), live=True, merges=False)
+        collector = Collector([watch], writer, seals, own, clock=clock, key=_KEY, holding=Holding(derivation()))
         feed = subprocess.Popen(
             [sys.executable, "-c", _FEED, str(path), str(rate), str(secs)], stdout=subprocess.PIPE, text=True
         )

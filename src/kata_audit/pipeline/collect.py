@@ -1,8 +1,9 @@
 """Collect: follow every source for as long as the process lives, and lose nothing that the sources still have.
 
 One thread, one loop: what has come of all sources becomes one group commit. A source that fails is opened again later,
-behind its last durable record; the others go on. A full disk stops the reading, so that journal and files keep what they
-have, until there is room again. Nothing is acknowledged, counted or forgotten before it is durable (law L4).
+behind its last durable record; the others go on. A full disk, or a spool at its limit, stops the reading, so that journal
+and files keep what they have, until there is room again. Only what cannot wait is read on, and held; what of it must be
+dropped is dropped by class, and told. Nothing is acknowledged, counted or forgotten before it is durable (law L4).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from kata_audit.parse.mask import Open, mask_onward
 from kata_audit.parse.split import Held, finish, split
 from kata_audit.pipeline.ingest import Sealer, behind_only
 from kata_audit.pipeline.own import OwnRecords, together
+from kata_audit.pipeline.shedding import Holding
 from kata_audit.receivers.base import Follower, Told, Watch
 from kata_audit.receivers.file import CHUNK_BYTES
 from kata_audit.schema.record import EvidenceRows
@@ -27,6 +29,13 @@ _SECOND = 1_000_000_000
 _DISCOVER_NS = _SECOND
 """How often new files are looked for, and broken sources opened again at first."""
 _LONGEST_WAIT_NS = 60 * _SECOND
+_URGENT_BYTES = CHUNK_BYTES // 2
+"""How much of one commit is for sources that cannot wait: no guest that floods its port keeps the others from being read."""
+_PORTION = 256 << 10
+"""How much of one such source is read at once."""
+SPOOL_BYTES = 2 << 30
+_LAST_TURNS = 3
+"""What waits for room at the end comes with the first seal, what was held meanwhile with the second."""
 _HOLD_NS = _SECOND
 """How long rows wait for the end of what may be one secret in several lines, where nothing more comes."""
 
@@ -35,7 +44,8 @@ class Counts(NamedTuple):
     """What a collector has done since it began.
 
     `records` and `raw_bytes` are durable; `lost` is how many records the sources say they have removed unread; `failures`
-    is how often a source broke off; `retries` how often the disk had no room.
+    is how often a source broke off; `retries` how often there was no room; `dropped` how many records of sources that cannot
+    wait were dropped meanwhile.
     """
 
     records: int = 0
@@ -43,6 +53,7 @@ class Counts(NamedTuple):
     lost: int = 0
     failures: int = 0
     retries: int = 0
+    dropped: int = 0
 
 
 class _Retry(NamedTuple):
@@ -110,18 +121,30 @@ class Collector:
         own: Says what became of sources.
         clock: For waiting and holding.
         key: Key of the fingerprints in masks.
+        holding: Holds what cannot wait while there is no room.
+        spool_bytes: How much may wait to be sealed until nothing more is read.
     """
 
     def __init__(
-        self, watches: Sequence[Watch], writer: Writer, sealer: Sealer, own: OwnRecords, *, clock: Clock, key: bytes
+        self,
+        watches: Sequence[Watch],
+        writer: Writer,
+        sealer: Sealer,
+        own: OwnRecords,
+        *,
+        clock: Clock,
+        key: bytes,
+        holding: Holding,
+        spool_bytes: int = SPOOL_BYTES,
     ) -> None:
         self._watches, self._writer, self._sealer, self._own = watches, writer, sealer, own
-        self._clock, self._key = clock, key
+        self._clock, self._key, self._holding, self._spool_bytes = clock, key, holding, spool_bytes
         self._tails: list[_Tail] = []
         self._discover_ns = 0
         self._broken: dict[str, _Retry] = {}
         self._kept: list[EvidenceRows] = []
         self._ended: list[str] = []
+        self._is_over = False
         self.counts = Counts()
 
     @property
@@ -131,7 +154,7 @@ class Collector:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether rows wait for room on the disk."""
+        """Whether rows wait for room on the disk or in the spool."""
         return bool(self._kept)
 
     def numbers(self) -> dict[str, tuple[str, str, float]]:
@@ -142,7 +165,9 @@ class Collector:
             "kata_audit_collected_bytes_total": ("counter", "Bytes of records made durable, masked.", counts.raw_bytes),
             "kata_audit_lost_records_total": ("counter", "Records that sources removed unread.", counts.lost),
             "kata_audit_source_failures_total": ("counter", "How often a source broke off.", counts.failures),
-            "kata_audit_disk_full_retries_total": ("counter", "How often the disk had no room.", counts.retries),
+            "kata_audit_disk_full_retries_total": ("counter", "How often disk or spool had no room.", counts.retries),
+            "kata_audit_dropped_records_total": ("counter", "Records dropped for want of room.", counts.dropped),
+            "kata_audit_spooled_bytes": ("gauge", "Bytes that wait to be sealed.", writer.spooled_bytes),
             "kata_audit_sources": ("gauge", "Sources that are followed now.", self.following),
             "kata_audit_unsealed_records": ("gauge", "Durable records not sealed yet.", writer.next_seq - writer.sealed_to),
             "kata_audit_time_seconds": ("gauge", "When these numbers were written.", self._clock.now_ns() / _SECOND),
@@ -159,7 +184,7 @@ class Collector:
         """
         rows = self._take()
         if rows is None:
-            if not self._kept:
+            if not self._kept or self._is_over:
                 self._seal(self._sealer.seal_due)
             return 0
         self._seal(lambda: self._sealer.appended(rows))
@@ -180,12 +205,14 @@ class Collector:
 
     def _take(self) -> EvidenceRows | None:
         """Take what has come of all sources and make it durable; None where nothing has, or where it does not fit."""
-        if not self._kept:
-            self._look_around()
-            for tail in list(self._tails):
-                self._kept.extend(rows for rows in self._read(tail) if rows.num_rows)
-                if sum(rows.nbytes for rows in self._kept) >= CHUNK_BYTES:
-                    break
+        if self._kept:
+            self._hold()
+        else:
+            self._tell_dropped()
+            self._kept = self._holding.take()
+            self._look_around(self._watches)
+            self._read_all(_URGENT_BYTES, waits=False)
+            self._read_all(CHUNK_BYTES, waits=True)
             if self._own.waiting:
                 self._kept.append(self._own.rows())
         if not self._kept:
@@ -193,20 +220,57 @@ class Collector:
             return None
         return self._commit()
 
+    def _read_all(self, limit: int, *, waits: bool) -> None:
+        """Read sources that wait, or those that do not, in turn, until together they are one commit."""
+        for tail in [one for one in self._tails if one.follower.waits is waits]:
+            if sum(rows.nbytes for rows in self._kept) >= limit:
+                break
+            self._kept.extend(self._read(tail, CHUNK_BYTES if waits else _PORTION))
+            if tail in self._tails:
+                self._tails.remove(tail)
+                self._tails.append(tail)
+
+    def _hold(self) -> None:
+        """Read on, while there is no room, what cannot wait; the others keep what they have."""
+        self._look_around([watch for watch in self._watches if not watch.waits])
+        for tail in [one for one in self._tails if not one.follower.waits]:
+            if self._holding.is_full:
+                break
+            name = tail.follower.name
+            for rows in self._read(tail, _PORTION):
+                self._holding.add(name, rows)
+
+    def _tell_dropped(self) -> None:
+        """Say what was dropped, of which source and class, now that there is room for it."""
+        for (source, retention_class), count in self._holding.dropped().items():
+            self.counts = self.counts._replace(dropped=self.counts.dropped + count)
+            message = "Records were dropped: there was no room for them, and their source cannot wait."
+            details = {"source": source, "log.class": retention_class, "log.records.lost": str(count)}
+            self._own.say("collect.dropped", "ERROR", message, action="lose-records", object=source, **details)
+
     def finish(self) -> None:
         """Make durable and seal what has come by now, and close all sources: they keep the rest."""
         self._own.say("collect.stopped", "INFO", "The collector was told to stop.")
-        self._take_in()
-        self._with_room(self._sealer.seal_all)
+        for _ in range(_LAST_TURNS):
+            self._take_in()
+            self._with_room(self._sealer.seal_all)
+            if not self.is_stuck and self._holding.is_empty and not self._own.waiting:
+                break
         for tail in self._tails:
             tail.follower.close()
 
     def _commit(self) -> EvidenceRows | None:
         rows = together(self._kept)
+        spooled = self._writer.spooled_bytes
+        self._is_over = spooled > 0 and spooled + rows.nbytes > self._spool_bytes
+        if self._is_over:
+            self.counts = self.counts._replace(retries=self.counts.retries + 1)
+            return None
         if not self._with_room(lambda: self._writer.append(rows)):
             return None
         self._kept = []
-        self._forget()
+        if self._holding.is_empty:
+            self._forget()
         size = int(pc.sum(pc.binary_length(rows.column("raw"))).as_py() or 0)
         self.counts = self.counts._replace(
             records=self.counts.records + rows.num_rows, raw_bytes=self.counts.raw_bytes + size
@@ -231,11 +295,11 @@ class Collector:
             return False
         return True
 
-    def _read(self, tail: _Tail) -> list[EvidenceRows]:
+    def _read(self, tail: _Tail, size: int) -> list[EvidenceRows]:
         """Read one source; one that fails is closed and opened again later."""
         name = tail.follower.name
         try:
-            found = list(tail.take(CHUNK_BYTES))
+            found = [rows for rows in tail.take(size) if rows.num_rows]
         except ReceiverError as error:
             self._drop(tail)
             self._fail(name, error)
@@ -254,7 +318,7 @@ class Collector:
         self._tails.remove(tail)
         tail.follower.close()
 
-    def _look_around(self) -> None:
+    def _look_around(self, watches: Sequence[Watch]) -> None:
         """Look for what is not followed yet, now and then, and less and less often where that fails."""
         now = self._clock.now_ns()
         if now < self._discover_ns:
@@ -263,7 +327,7 @@ class Collector:
         known = self._writer.last_cursors()
         taken = {name for name, retry in self._broken.items() if now < retry.at_ns}
         taken.update(tail.follower.name for tail in self._tails)
-        for watch in self._watches:
+        for watch in watches:
             try:
                 for follower in watch.discover(known, taken):
                     self._tails.append(_Tail(follower, self._clock, self._key))

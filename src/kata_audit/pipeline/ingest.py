@@ -130,8 +130,8 @@ class Sealer:
         return self._judge.told
 
     def _seal_to(self, end: int) -> None:
-        self._waiting = self._waiting_bytes = 0
         self._since_ns = self._clock.now_ns()
+        self._waiting, self._waiting_bytes = 1, 0  # where sealing fails, it is tried again when that is due by time
         while (
             self._writer.sealed_to < end
             and (found := self._writer.unsealed(max_rows=self._policy.max_records, max_bytes=self._policy.max_bytes))
@@ -146,6 +146,7 @@ class Sealer:
             if self._judge is not None:
                 self._judge.settle()
             self._after_seal()
+        self._waiting = self._writer.next_seq - self._writer.sealed_to
 
     def _take_inbox(self) -> None:
         """Take in what commands have left for the writer."""

@@ -93,6 +93,11 @@ class Follower(Protocol):
 class Watch(Protocol):
     """Something that finds what to follow, and opens it again where it broke off."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether what it finds keeps what is not read; see `Follower`."""
+        ...
+
     def discover(self, known: Mapping[str, Cursor], following: Collection[str]) -> Iterable[Follower]:
         """Give what is there and is not followed yet.
 

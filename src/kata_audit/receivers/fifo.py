@@ -125,7 +125,12 @@ class FifoWatch:
         place: Whose they are.
         clock: For `observed_ns`.
         owner: Who must own them, and each directory above them.
+
+    Attributes:
+        waits: False: a fifo keeps nothing.
     """
+
+    waits = False
 
     def __init__(self, pattern: str, place: Place, *, clock: Clock, owner: int = ROOT) -> None:
         self._pattern, self._place, self._clock, self._owner = pattern, place, clock, owner

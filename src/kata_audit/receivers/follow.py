@@ -217,7 +217,12 @@ class FileWatch:
         place: Whose they are.
         clock: For `observed_ns`.
         key: Key of the hash that tells files apart.
+
+    Attributes:
+        waits: True: a file keeps what is not read.
     """
+
+    waits = True
 
     def __init__(self, pattern: str, place: Place, *, clock: Clock, key: bytes) -> None:
         self._pattern, self._place, self._clock, self._key = pattern, place, clock, key

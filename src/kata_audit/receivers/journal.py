@@ -149,7 +149,12 @@ class JournalWatch:
         place: Whose it is.
         clock: For `observed_ns`.
         program: The command that reads it.
+
+    Attributes:
+        waits: True: a journal keeps what is not read.
     """
+
+    waits = True
 
     def __init__(self, arguments: Sequence[str], place: Place, *, clock: Clock, program: str = "journalctl") -> None:
         self._arguments, self._place, self._clock, self._program = tuple(arguments), place, clock, program

@@ -208,7 +208,12 @@ class AgentWatch:
         place: Whose records they are.
         clock: For times and waiting.
         owner: Who must own the sockets, and each directory above them.
+
+    Attributes:
+        waits: False: an agent keeps nothing.
     """
+
+    waits = False
 
     def __init__(self, guest: Guest, port: int, place: Place, *, clock: Clock, owner: int = ROOT) -> None:
         self._guest, self._port, self._place, self._clock, self._owner = guest, port, place, clock, owner

@@ -206,6 +206,11 @@ class Spool:
         layout: The store.
         items: What `scan` found.
         sealed: Records below this number are sealed.
+
+    Attributes:
+        end: The number that the next record gets.
+        waiting_bytes: Bytes of frames that hold what is not sealed.
+        stopped: Whether the disk has failed.
     """
 
     def __init__(self, disk: Disk, layout: Layout, items: tuple[Frame | Gap, ...], sealed: int) -> None:
@@ -217,6 +222,7 @@ class Spool:
         self._path = layout.spool
         self._size = 0
         self.end = items[-1].end if items else sealed
+        self.waiting_bytes = self._count()
         self.stopped = False
 
     def append(self, rows: EvidenceRows) -> None:
@@ -253,6 +259,7 @@ class Spool:
             raise explain(error, doing="make the spool durable", where=self._path, stopped=True) from error
         self._items.extend(frames)
         self.end += rows.num_rows
+        self.waiting_bytes += sum(frame.payload for frame in frames)
 
     def _begin(self) -> bool:
         """Open the file to append to; say whether its name is not durable yet."""
@@ -340,6 +347,7 @@ class Spool:
         self._sealed = sealed
         while self._items and self._items[0].end <= sealed:
             self._items.popleft()
+        self.waiting_bytes = self._count()
         needed = {item.path for item in self._items if isinstance(item, Frame)}
         if self._file is not None and self._path not in needed:
             self.close()
@@ -348,6 +356,9 @@ class Spool:
             self._disk.unlink(path)
         if surplus:
             sync_names(self._disk, self._layout.spool)
+
+    def _count(self) -> int:
+        return sum(item.payload for item in self._items if isinstance(item, Frame))
 
     def close(self) -> None:
         """Close the file that is being appended to; what it holds is durable already."""

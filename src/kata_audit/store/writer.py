@@ -77,6 +77,11 @@ class Writer:
         return self._live.sealed_to
 
     @property
+    def spooled_bytes(self) -> int:
+        """Bytes in the spool that wait to be sealed."""
+        return self._spool.waiting_bytes
+
+    @property
     def checkpoint(self) -> bytes:
         """The newest signed checkpoint, a C2SP note."""
         return self._log.checkpoint

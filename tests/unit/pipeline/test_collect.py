@@ -18,6 +18,7 @@ from kata_audit.errors import ReceiverError, StoreError, StoreStoppedError
 from kata_audit.pipeline.collect import Collector, run
 from kata_audit.pipeline.ingest import CutPolicy, Sealer
 from kata_audit.pipeline.own import OwnRecords
+from kata_audit.pipeline.shedding import Holding
 from kata_audit.receivers.base import Told, Watch
 from kata_audit.receivers.fifo import FifoWatch
 from kata_audit.receivers.file import Place
@@ -34,11 +35,20 @@ PLACE = Place("lab/worker", "default", Transport.HOST_FILE)
 SECOND = 1_000_000_000
 
 
-def collecting(writer: Writer, watches: list[Watch], clock: ManualClock, *, max_records: int = 65_536) -> Collector:
+def collecting(
+    writer: Writer,
+    watches: list[Watch],
+    clock: ManualClock,
+    *,
+    max_records: int = 65_536,
+    hold_bytes: int = 1 << 20,
+    spool_bytes: int = 1 << 30,
+) -> Collector:
     """Make a collector as the command does."""
     sealer = Sealer(writer, CutPolicy(max_records=max_records), derive, clock, after_seal=int)
     own = OwnRecords("collect", node="lab/worker", tenant="default", clock=clock)
-    return Collector(watches, writer, sealer, own, clock=clock, key=KEY)
+    holding = Holding(derive, hold_bytes)
+    return Collector(watches, writer, sealer, own, clock=clock, key=KEY, holding=holding, spool_bytes=spool_bytes)
 
 
 def watch(path: Path, clock: ManualClock) -> FileWatch:
@@ -75,7 +85,7 @@ def test_what_comes_is_durable_then_sealed_and_counted(tmp_path: Path) -> None:
         assert (writer.next_seq, writer.sealed_to) == (3, 0)
         clock.advance(6 * SECOND)
         assert (collector.step(), writer.sealed_to) == (0, 3)
-        assert collector.counts._replace(raw_bytes=0) == (3, 0, 0, 0, 0)
+        assert collector.counts._replace(raw_bytes=0) == (3, 0, 0, 0, 0, 0)
         assert {name: value for name, (_, _, value) in collector.numbers().items() if value} == {
             "kata_audit_collected_records_total": 3,
             "kata_audit_collected_bytes_total": collector.counts.raw_bytes,
@@ -156,6 +166,8 @@ def test_a_loss_is_a_record_and_a_number(tmp_path: Path) -> None:
     append(path, "one")
 
     class Once:
+        waits = True
+
         def discover(self, known: Mapping[str, Cursor], following: Collection[str]) -> Iterator[Losing]:
             if not following:
                 yield Losing(str(path), PLACE, clock=clock, key=KEY, known=known)
@@ -264,6 +276,8 @@ def test_a_merge_holds_nobody_up(tmp_path: Path) -> None:
     waiting = []
 
     class Drip:
+        waits = True
+
         def discover(self, known: Mapping[str, Cursor], following: Collection[str]) -> Iterator[Dripping]:
             if not following:
                 yield Dripping(str(path), PLACE, clock=clock, key=KEY, known=known)
