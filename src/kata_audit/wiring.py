@@ -112,17 +112,17 @@ def alert_evidence(root: Path, alert: "Alert") -> "Evidence":
         return read_evidence(reader, read_checkpoint(Layout(root)), alert)
 
 
-def record(root: Path, kind: str, line: bytes, config: "Config") -> bool:
-    """Record what a command did, as a record of ours: by the writer that runs, or as the writer where none does.
+def record(root: Path, kind: str, lines: Sequence[bytes], config: "Config") -> bool:
+    """Record what a command did, as records of ours: by the writer that runs, or as the writer where none does.
 
     Args:
         root: The store, which must be there.
-        kind: It ends the record's receiver, `kata-audit:<kind>`.
-        line: The record, spelled by `schema.own`.
+        kind: It ends the records' receiver, `kata-audit:<kind>`.
+        lines: The records, spelled by `schema.own`, in order.
         config: Names the node and the tenant.
 
     Returns:
-        Whether the record is in the store by now; if not, it waits durably for the writer.
+        Whether they are in the store by now; if not, they wait durably for the writer.
 
     Raises:
         StoreError: There is no store, or this user may not write to it.
@@ -130,12 +130,14 @@ def record(root: Path, kind: str, line: bytes, config: "Config") -> bool:
     from kata_audit.errors import StoreLockedError
     from kata_audit.store.inbox import Message, is_waiting, leave
 
-    sent = Message(secrets.token_hex(16), SystemClock().now_ns(), kind, config.node or default_node(), config.tenant, line)
-    leave(root, sent)
+    now, node = SystemClock().now_ns(), config.node or default_node()
+    sent = [Message(secrets.token_hex(16), now + at, kind, node, config.tenant, line) for at, line in enumerate(lines)]
+    for message in sent:
+        leave(root, message)
     for _ in range(_TAKE_TRIES):
         with suppress(StoreLockedError), writing(root, create=False) as writer:
             sealer(writer, config, merges=False).seal_all()
-        if not is_waiting(root, sent.message_id):
+        if not any(is_waiting(root, message.message_id) for message in sent):
             return True
         time.sleep(_TAKE_SECS)
     return False

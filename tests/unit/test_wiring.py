@@ -26,7 +26,7 @@ def test_a_command_is_the_writer_where_none_runs(tmp_path: Path) -> None:
     with writing(tmp_path / "store", node="lab/worker"):
         pass
 
-    assert record(tmp_path / "store", ACT_KIND, to_line(ACT), CONFIG)
+    assert record(tmp_path / "store", ACT_KIND, [to_line(ACT)], CONFIG)
     assert acts(tmp_path / "store") == [to_line(ACT)]
 
 
@@ -35,7 +35,7 @@ def test_beside_a_writer_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(wiring, "_TAKE_SECS", 0)
     root = tmp_path / "store"
     with writing(root, node="lab/worker"):
-        assert not record(root, ACT_KIND, to_line(ACT), CONFIG)
+        assert not record(root, ACT_KIND, [to_line(ACT)], CONFIG)
         assert len(list(Layout(root).inbox.iterdir())) == 1
-    assert record(root, ACT_KIND, to_line(ACT), CONFIG)
+    assert record(root, ACT_KIND, [to_line(ACT)], CONFIG)
     assert acts(root) == [to_line(ACT)] * 2

@@ -74,12 +74,12 @@ def _record(acts: Sequence[Act], store: Path, what: str) -> None:
     """Record acts, and say what was done."""
     from kata_audit.wiring import record
 
+    is_in = record(store, ACT_KIND, [to_line(act) for act in acts], configured())
     for act in acts:
-        is_in = record(store, ACT_KIND, to_line(act), configured())
         name = act.act_id if act.kind is ActKind.SILENCE else act.target
         write_lines([f"{what} {show(name)}: {_DONE[act.kind]} by {show(act.who)}"])
-        if not is_in:
-            say("it is durable, and waits for the process that writes to this store")
+    if not is_in:
+        say("it is durable, and waits for the process that writes to this store")
 
 
 def _targets(store: Path, names: Sequence[str]) -> list[str]:

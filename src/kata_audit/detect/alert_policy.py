@@ -21,7 +21,8 @@ INHIBITED_BY: Final = {
 }
 """Which levels keep an alert of a level from calling people, where both are of one sandbox.
 
-A claim inhibits claims alone: what a guest writes hides nothing that a host saw.
+A claim inhibits claims alone: what a guest writes hides nothing that a host saw. A claim is inhibited by an alert of its own
+rule too, where a host saw the same in the same sandbox.
 """
 ESCALATIONS: Final = 3
 """How often an alert is escalated by itself."""

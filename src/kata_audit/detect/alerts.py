@@ -10,6 +10,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from kata_audit.detect.alert_books import (
+    ALERT_WAITS,
+    GROUP_ENDS,
+    GROUP_WAITS,
+    SILENCE_ENDS,
+    STORM_ENDS,
+    Books,
+    key_of,
+)
 from kata_audit.detect.alert_growth import begin, begin_again, fingerprint_of, grow, is_worse
 from kata_audit.detect.alert_notices import alert_notice, group_notice, storm_notice
 from kata_audit.detect.alert_policy import (
@@ -18,11 +27,11 @@ from kata_audit.detect.alert_policy import (
     HOUR_NS,
     INHIBITED_BY,
     MINUTE_NS,
+    RANK,
     UPDATE_NS,
     AlertSettings,
-    lane_of,
 )
-from kata_audit.detect.alert_state import AlertState, Group, Silence, Storm
+from kata_audit.detect.alert_state import AlertState, Group, Silence
 from kata_audit.schema.act import ANY, Act, ActKind, Verdict
 from kata_audit.schema.alert import Alert, Muted
 from kata_audit.schema.finding import Finding, Level, Maturity
@@ -46,9 +55,6 @@ class SaidAct(NamedTuple):
 
 
 Said: TypeAlias = SaidFinding | SaidAct
-Key: TypeAlias = tuple[str, str, str, bool]
-"""Tenant, cluster, rule, and whether they are claims: who may be told of as one."""
-_SILENCE_ENDS, _STORM_ENDS, _GROUP_ENDS, _ALERT_WAITS, _GROUP_WAITS = range(5)
 MOST_SILENCES: Final = 1000
 """Ended silences that are remembered."""
 
@@ -93,46 +99,8 @@ def forget_closed(state: AlertState, settings: AlertSettings = AlertSettings()) 
     return state if len(alerts) == len(state.alerts) else replace(state, alerts=alerts)
 
 
-class _Fold:
-    """The work of one call: the state opened up, with what is looked up often."""
-
-    def __init__(self, state: AlertState, settings: AlertSettings) -> None:
-        self.notices: list[Notice] = []
-        self._settings = settings
-        self._began_ns, self._now_ns, self._last_seq, self._ignored = (
-            *(state.began_ns, state.now_ns, state.last_seq, state.ignored),
-        )
-        self._alerts = dict(state.alerts)
-        self._silences = dict(state.silences)
-        self._groups = dict(state.groups)
-        self._storms = dict(state.storms)
-        self._newest: dict[str, str] = {}
-        self._of_sandbox: dict[tuple[str, str], set[str]] = {}
-        self._recent: dict[tuple[str, str, str], list[str]] = {}
-        self._timers: list[tuple[int, int, str]] = []
-        for alert in sorted(state.alerts.values(), key=lambda one: (one.rounds[0].opened_ns, one.alert_id)):
-            self._know(alert)
-            if not alert.is_closed and alert.round.told_ns is not None:
-                self._recent.setdefault(_key(alert)[:3], []).append(alert.alert_id)
-        for silence in state.silences.values():
-            self._at(silence.until_ns if silence.ended_ns is None else None, _SILENCE_ENDS, silence.silence_id)
-        for storm in state.storms.values():
-            self._at(storm.since_ns + HOUR_NS, _STORM_ENDS, storm.key)
-        for group in state.groups.values():
-            self._watch(group)
-
-    def state(self) -> AlertState:
-        """Give what is known now."""
-        return AlertState(
-            began_ns=self._began_ns,
-            now_ns=self._now_ns,
-            last_seq=self._last_seq,
-            ignored=self._ignored,
-            alerts=self._alerts,
-            silences=self._silences,
-            groups=self._groups,
-            storms=self._storms,
-        )
+class _Fold(Books):
+    """The work of one call."""
 
     def take(self, said: Said) -> None:
         """Take one record in; one that is in already is passed over."""
@@ -154,41 +122,6 @@ class _Fold:
             self._now_ns = max(self._now_ns, due)
             self._ring(due, kind, name)
         self._now_ns = max(self._now_ns, to_ns)
-
-    # What is looked up often
-
-    def _know(self, alert: Alert) -> None:
-        self._newest[alert.fingerprint] = alert.alert_id
-        sandbox = alert.subject.get("sandbox_id")
-        if sandbox:
-            self._of_sandbox.setdefault((alert.tenant, sandbox), set()).add(alert.alert_id)
-        self._at(alert.escalate_ns, _ALERT_WAITS, alert.alert_id)
-
-    def _put(self, alert: Alert) -> Alert:
-        before = self._alerts.get(alert.alert_id)
-        self._alerts[alert.alert_id] = alert
-        if before is None or before.subject.get("sandbox_id") != alert.subject.get("sandbox_id"):
-            self._know(alert)
-        elif before.escalate_ns != alert.escalate_ns:
-            self._at(alert.escalate_ns, _ALERT_WAITS, alert.alert_id)
-        return alert
-
-    def _put_group(self, group: Group) -> Group:
-        self._groups[group.group_id] = group
-        self._watch(group)
-        return group
-
-    def _watch(self, group: Group) -> None:
-        if group.is_growing:
-            self._at(self._group_end(group), _GROUP_ENDS, group.group_id)
-        self._at(group.escalate_ns, _GROUP_WAITS, group.group_id)
-
-    def _at(self, due_ns: int | None, kind: int, name: str) -> None:
-        if due_ns is not None:
-            heapq.heappush(self._timers, (due_ns, kind, name))
-
-    def _group_end(self, group: Group) -> int:
-        return group.last_ns + int(self._settings.group_minutes * MINUTE_NS)
 
     # Findings
 
@@ -264,7 +197,7 @@ class _Fold:
                 rounds=(*alert.rounds[:-1], replace(alert.round, told_ns=alert.round.told_ns or self._now_ns)),
             )
         )
-        self._recent.setdefault(_key(alert)[:3], []).append(alert.alert_id)
+        self._recent.setdefault(key_of(alert)[:3], []).append(alert.alert_id)
         self.notices.append(alert_notice(kind, alert, self._now_ns, self._settings.runbook_url))
 
     # What speaks against telling
@@ -280,18 +213,12 @@ class _Fold:
         worse = self._inhibitor(alert)
         return None if worse is None else (Muted.INHIBITED, worse)
 
-    def _neighbours(self, alert: Alert) -> list[Alert]:
-        """Give the open alerts of an alert's sandbox, without itself."""
-        names = self._of_sandbox.get((alert.tenant, alert.subject.get("sandbox_id", "")), set())
-        found = (self._alerts[name] for name in sorted(names) if name != alert.alert_id)
-        return [one for one in found if not one.is_closed]
-
     def _inhibitor(self, alert: Alert) -> str | None:
         return next((one.alert_id for one in self._neighbours(alert) if self._inhibits(one, alert)), None)
 
     def _inhibits(self, worse: Alert, alert: Alert) -> bool:
         return (
-            worse.level in INHIBITED_BY[alert.level]
+            (worse.level in INHIBITED_BY[alert.level] or _is_seen_too(worse, alert))
             and worse.round.told_ns is not None
             and worse.muted is None
             and (alert.claim or not worse.claim)
@@ -322,35 +249,11 @@ class _Fold:
             if wait is not None and alert.escalations < ESCALATIONS:
                 self._put(replace(self._alerts[alert.alert_id], escalate_ns=self._now_ns + wait))
 
-    # Storms
-
-    def _has_room(self, rule_id: str, level: Level, *, claim: bool) -> bool:
-        """Take room of the hour for one more alert of a rule and a lane; count it where there is none."""
-        lane = lane_of(level, claim=claim)
-        keys = (f"rule:{rule_id}:{'claims' if claim else 'seen'}", f"lane:{lane}")
-        limits = (self._settings.storm_rule, self._settings.storm_all)
-        storms = [self._storm(key, rule_id if key.startswith("rule:") else "", level, claim=claim) for key in keys]
-        for storm, limit in zip(storms, limits, strict=True):
-            if storm.told >= limit:
-                storm = self._storms[storm.key] = replace(storm, capped=storm.capped + 1)  # noqa: PLW2901
-                if storm.capped == 1:
-                    self.notices.append(storm_notice(storm, self._now_ns, is_over=False))
-                return False
-        for storm in storms:
-            self._storms[storm.key] = replace(storm, told=storm.told + 1)
-        return True
-
-    def _storm(self, key: str, rule_id: str, level: Level, *, claim: bool) -> Storm:
-        if key not in self._storms:
-            self._storms[key] = Storm(key, rule_id, level, claim, self._now_ns)
-            self._at(self._now_ns + HOUR_NS, _STORM_ENDS, key)
-        return self._storms[key]
-
     # Groups
 
     def _join_group(self, alert: Alert) -> bool:
         """Tell of an alert with others of its rule, where there are enough of them; say whether that was done."""
-        key = _key(alert)
+        key = key_of(alert)
         for group in sorted(self._groups.values(), key=lambda one: one.group_id):
             if group.is_growing and (group.tenant, group.cluster, group.rule_id, group.claim) == key:
                 self._grow_group(group, [alert])
@@ -378,15 +281,6 @@ class _Fold:
         )
         self._grow_group(group, together)
         return True
-
-    def _told_lately(self, key: Key, alert: Alert) -> list[Alert]:
-        """Give the open alerts that people were told of one by one within the last minutes, and that are of one kind."""
-        since = self._now_ns - int(self._settings.group_minutes * MINUTE_NS)
-        found = {name: self._alerts[name] for name in self._recent.get(key[:3], [])}
-        found = {name: one for name, one in found.items() if not one.is_closed and (one.round.told_ns or 0) >= since}
-        self._recent[key[:3]] = list(found)
-        others = [one for one in found.values() if not one.group_id and _key(one) == key and one.alert_id != alert.alert_id]
-        return sorted(others, key=lambda one: (one.round.told_ns or 0, one.alert_id))
 
     def _grow_group(self, group: Group, alerts: Sequence[Alert]) -> None:
         """Put alerts into a group; people are told at once of a new group, and now and then of one that grows."""
@@ -425,17 +319,17 @@ class _Fold:
 
     def _ring(self, due: int, kind: int, name: str) -> None:
         """Do what is due; what was put off or taken back meanwhile is not."""
-        if kind == _SILENCE_ENDS:
+        if kind == SILENCE_ENDS:
             silence = self._silences[name]
             if silence.ended_ns is None and silence.until_ns == due:
                 self._end_silence(silence, "")
-        elif kind == _STORM_ENDS:
+        elif kind == STORM_ENDS:
             storm = self._storms.get(name)
             if storm is not None and storm.since_ns + HOUR_NS == due:
                 del self._storms[name]
                 if storm.capped:
                     self.notices.append(storm_notice(storm, self._now_ns, is_over=True))
-        elif kind == _ALERT_WAITS:
+        elif kind == ALERT_WAITS:
             alert = self._alerts[name]
             if alert.escalate_ns == due:
                 self._say(NoticeKind.ESCALATED, alert)
@@ -446,9 +340,9 @@ class _Fold:
         group = self._groups.get(name)
         if group is None:
             return
-        if kind == _GROUP_WAITS and group.escalate_ns == due:
+        if kind == GROUP_WAITS and group.escalate_ns == due:
             self._say_group(NoticeKind.ESCALATED, group)
-        elif kind == _GROUP_ENDS and group.is_growing and self._group_end(group) == due:
+        elif kind == GROUP_ENDS and group.is_growing and self._group_end(group) == due:
             group = self._put_group(replace(group, is_growing=False))
             if len(group.members) > group.told_members:
                 self._say_group(NoticeKind.REPEATED, group)
@@ -530,7 +424,7 @@ class _Fold:
             self._ignored += 1
             return
         self._silences[silence.silence_id] = silence
-        self._at(silence.until_ns, _SILENCE_ENDS, silence.silence_id)
+        self._at(silence.until_ns, SILENCE_ENDS, silence.silence_id)
         for alert in sorted(self._alerts.values(), key=lambda one: one.alert_id):
             if not alert.is_closed and is_silenced(alert, silence):
                 self._put(replace(alert, **_muted((Muted.SILENCED, silence.silence_id))))
@@ -544,6 +438,11 @@ class _Fold:
         for alert in sorted(self._alerts.values(), key=lambda one: one.alert_id):
             if not alert.is_closed and alert.muted_by == silence.silence_id:
                 self._unmute(alert, tells=True)
+
+
+def _is_seen_too(seen: Alert, claim: Alert) -> bool:
+    """Say whether a host saw what a guest claims: the same rule in the same sandbox, and no less bad."""
+    return claim.claim and not seen.claim and seen.rule_id == claim.rule_id and RANK[seen.level] >= RANK[claim.level]
 
 
 def is_silenced(alert: Alert, silence: Silence) -> bool:
@@ -569,7 +468,3 @@ def _fits(value: str, asked: str) -> bool:
 def _muted(mute: tuple[Muted, str] | None) -> dict[str, Any]:
     """Spell what keeps an alert quiet as parts of it; a quiet one is not escalated."""
     return {"muted": None, "muted_by": ""} if mute is None else {"muted": mute[0], "muted_by": mute[1], "escalate_ns": None}
-
-
-def _key(alert: Alert) -> Key:
-    return alert.tenant, alert.cluster, alert.rule_id, alert.claim

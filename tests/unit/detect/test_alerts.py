@@ -242,6 +242,27 @@ def test_a_claim_hides_nothing_that_a_host_saw() -> None:
     assert stream.find(2, rule_id="KA-002").status is Status.OPEN
 
 
+def test_people_are_not_called_twice_for_what_two_layers_tell() -> None:
+    """A claim is quiet where a host saw the same in the same sandbox, whichever comes first; never the other way round."""
+    for claim_first in (True, False):
+        stream = Stream()
+        alerts = {
+            claim: stream.find(
+                at, claim=claim, group_by=("container_id",), subject={"sandbox_id": "5a", "container_id": str(claim)}
+            )
+            for at, claim in enumerate((claim_first, not claim_first))
+        }
+        assert stream.alert(alerts[True]).status is Status.INHIBITED
+        assert stream.alert(alerts[False]).status is Status.OPEN
+        assert stream.kinds() == ["fired"] * (2 if claim_first else 1)
+    assert (
+        stream.find(
+            3, claim=True, level=Level.CRITICAL, group_by=("image",), subject={"sandbox_id": "5a", "image": "x"}
+        ).muted
+        is None
+    )
+
+
 def test_what_people_do_not_know_of_hides_nothing() -> None:
     stream = Stream()
     stream.find(0, rule_id="KA-001", level=Level.CRITICAL, maturity=Maturity.TEST)
