@@ -52,6 +52,8 @@ torture: $(VENV)/dev.stamp ## long fault, fuzz and volume runs; takes hours
 
 servers: ## install the real servers that tests use
 	@test -x /usr/lib/systemd/systemd-journald || { apt-get update -q && apt-get install -q -y systemd; }
+	@command -v prometheus-alertmanager >/dev/null || \
+		{ apt-get update -q && apt-get install -q -y --no-install-recommends prometheus-alertmanager; }
 
 docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate

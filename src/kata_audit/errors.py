@@ -143,6 +143,12 @@ class InputMissingError(ReceiverError):
     exit_code = 4
 
 
+class ExporterError(KataAuditError):
+    """A destination does not take what it is handed."""
+
+    exit_code = 5
+
+
 class ClusterError(KataAuditError):
     """A cluster cannot be asked, or refuses what was asked of it."""
 

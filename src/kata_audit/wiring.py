@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kata_audit.config import Config, RuleSettings
     from kata_audit.detect.alert_policy import AlertSettings
     from kata_audit.detect.rule import Rule
+    from kata_audit.exporters.base import Exporter
+    from kata_audit.exporters.settings import Destination
     from kata_audit.node.apply import Act
     from kata_audit.node.canary_table import Table
     from kata_audit.node.check import Check
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from kata_audit.pipeline.alert_evidence import Evidence
     from kata_audit.pipeline.alerting import Alerting
     from kata_audit.pipeline.collect import Collector
+    from kata_audit.pipeline.deliver import Deliverer
     from kata_audit.pipeline.derive import Derive
     from kata_audit.pipeline.ingest import Sealer
     from kata_audit.pipeline.rehearsal import Rehearsal
@@ -447,3 +450,83 @@ def canary_table() -> "Table":
     from kata_audit.node.canary_table import load_table
 
     return load_table(resources.files("kata_audit.node").joinpath("canary.toml").read_bytes())
+
+
+def exporters(config: "Config") -> "list[tuple[Destination, Exporter]]":
+    """Give what hands notices to each configured destination.
+
+    Raises:
+        UsageError: None is configured, or one needs a package that is not installed; all of them are named.
+    """
+    from kata_audit.errors import Problem, UsageError
+    from kata_audit.exporters.alertmanager import Alertmanager
+    from kata_audit.exporters.apprise import Apprise, has_apprise
+    from kata_audit.exporters.file import LineFile, Stdout
+    from kata_audit.exporters.settings import DestinationKind
+    from kata_audit.exporters.webhook import Webhook
+
+    clock, each = SystemClock(), config.alerts.destination
+    if not each:
+        hint = "Name one in the configuration, `[[alerts.destination]]`; docs/how-to/deliver-alerts.md shows how."
+        raise UsageError("Nobody is to be told of alerts: no destination is configured.", hint=hint)
+    without = [one for one in each if one.kind is DestinationKind.APPRISE and not has_apprise()]
+    if without:
+        problems = [Problem(one.name, "is of kind `apprise`") for one in without]
+        hint = "Install it: pip install 'kata-audit[notify]'."
+        raise UsageError("Apprise is not installed.", problems=problems, hint=hint)
+    make: dict[DestinationKind, Callable[[Destination], Exporter]] = {
+        DestinationKind.ALERTMANAGER: lambda one: Alertmanager(one, clock),
+        DestinationKind.WEBHOOK: lambda one: Webhook(one, clock),
+        DestinationKind.APPRISE: Apprise,
+        DestinationKind.FILE: LineFile,
+        DestinationKind.STDOUT: lambda _: Stdout(),
+    }
+    return [(one, make[one.kind](one)) for one in each]
+
+
+@contextmanager
+def delivering(root: Path, config: "Config", tell: Callable[[str], None]) -> Iterator["Deliverer"]:
+    """Open the outbox of a store, to deliver from it to the configured destinations.
+
+    Raises:
+        UsageError: No destination is configured, or one cannot be used.
+        StoreError: The store cannot be read, or the outbox cannot be written.
+    """
+    import random
+
+    from kata_audit.detect.alert_records import SAID_KINDS
+    from kata_audit.pipeline.alerting import Alerting
+    from kata_audit.pipeline.deliver import Beat, Deliverer
+    from kata_audit.store.outbox import default_outbox, open_outbox
+    from kata_audit.store.tail import Tail
+
+    alerts = config.alerts
+    beat = Beat(int(alerts.heartbeat_secs * 1e9), int(alerts.heartbeat_stale_secs * 1e9), config.node or default_node())
+    destinations = exporters(config)
+    with open_outbox(alerts.outbox or default_outbox(root)) as outbox:
+        yield Deliverer(
+            lambda after: Tail(root, SAID_KINDS, after),
+            outbox,
+            Alerting(alerts, forgets=True),
+            destinations,
+            beat=beat,
+            clock=SystemClock(),
+            chance=random.Random(),  # noqa: S311 - spreads retries
+            tell=tell,
+        )
+
+
+def try_destinations(config: "Config") -> "dict[str, str | None]":
+    """Tell each destination of an alert that is none, and that it is over; give what was wrong, by name.
+
+    Raises:
+        UsageError: No destination is configured, or one cannot be used.
+    """
+    from kata_audit.pipeline.delivery_notices import trial
+
+    told = trial(config.node or default_node(), SystemClock().now_ns())
+    found: dict[str, str | None] = {}
+    for one, exporter in exporters(config):
+        problems = (exporter.export([notice]).problem for notice in told)
+        found[one.name] = next((problem for problem in problems if problem is not None), None)
+    return found

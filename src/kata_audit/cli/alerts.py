@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kata_audit.cli import alert_acts
+from kata_audit.cli.alert_delivery import deliver
 from kata_audit.cli.alert_lookup import find_alert, folded
 from kata_audit.cli.options import example, store_option
 from kata_audit.cli.output import FORMATS, csv_lines, json_lines, output_option, write_lines
@@ -173,5 +174,5 @@ def _numbers(row: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
             yield span(int(value * _NS)) if name.endswith("_secs") else str(value)
 
 
-for one in alert_acts.COMMANDS:
+for one in (*alert_acts.COMMANDS, deliver):
     command.add_command(one)

@@ -14,9 +14,10 @@ from kata_audit.clock import Clock
 from kata_audit.errors import StoreError
 from kata_audit.exporters.base import Delivery, Exporter, Refreshing
 from kata_audit.exporters.settings import Destination
+from kata_audit.pipeline.delivery_notices import heartbeat
 from kata_audit.pipeline.queue import Position, Queue, Queued, pending, read_position, read_queue
 from kata_audit.schema.finding import Level
-from kata_audit.schema.notice import Notice, NoticeKind
+from kata_audit.schema.notice import Notice
 from kata_audit.schema.record import RecordRows
 from kata_audit.store.outbox import NOTICES, POSITIONS, Outbox
 from kata_audit.store.tail import Tail
@@ -156,8 +157,6 @@ class Deliverer:
             busy = self._read()
         self._second(now)
         told = [self._turn(line) for line in self._lines]
-        if any(told):
-            self._save_positions()
         self._refresh(now)
         self._heartbeat(now)
         return busy or any(told)
@@ -224,19 +223,15 @@ class Deliverer:
         while (due := self._due(line)) and self._clock.now_ns() - began < _TURN_NS:
             due = due[:_TOGETHER]
             delivery = self._attempt(line, partial(line.exporter.export, [one.notice for one in due]))
-            self._passed(line, due[: delivery.taken], delivery.refused)
-            done = done or delivery.taken > 0
+            if delivery.taken:
+                self._passed(line, due[: delivery.taken], delivery.refused)
+                self._save_positions()
+                done = True
             if not delivery.taken or (delivery.problem is not None and not delivery.refused):
                 break
-        return done or self._skip(line)
-
-    def _skip(self, line: _Line) -> bool:
-        """Move a destination on over what it is not told of."""
-        if line.position.extra or any(line.wants(one.notice) for one in self._queue.since(line.position.next_n)):
-            return False
-        moved = line.position.next_n < self._durable_n and bool(self._queue.waiting)
-        line.position.next_n = max(line.position.next_n, self._durable_n)
-        return moved
+        if not line.position.extra and not any(line.wants(one.notice) for one in self._queue.since(line.position.next_n)):
+            line.position.next_n = max(line.position.next_n, self._durable_n)  # over what it is not told of
+        return done
 
     def _passed(self, line: _Line, taken: Sequence[Queued], refused: int) -> None:
         position, numbers = line.position, {one.n for one in taken}
@@ -316,10 +311,15 @@ class Deliverer:
             self._is_stale = True
             return
         self._is_stale = False
-        notice = _alive(self._beat.node, now, age, self.waiting)
+        notice = heartbeat(self._beat.node, now, age, self.waiting)
         for line in self._lines:
             if line.settings.heartbeat:
                 self._attempt(line, partial(line.exporter.export, [notice]))
+
+    @property
+    def sent(self) -> int:
+        """How many notices were taken, by all destinations together, since they have been destinations."""
+        return sum(line.position.sent for line in self._lines)
 
     @property
     def waiting(self) -> int:
@@ -333,14 +333,14 @@ class Deliverer:
     def numbers(self) -> dict[str, tuple[str, str, float]]:
         """Give what Prometheus is told: by name the kind, what it is, and the value."""
         positions = [line.position for line in self._lines]
-        sent, refused, given_up = (sum(getattr(one, name) for one in positions) for name in ("sent", "refused", "given_up"))
+        refused, given_up = sum(one.refused for one in positions), sum(one.given_up for one in positions)
         now = self._clock.now_ns()
         age = -1.0 if self._tail.sealed_ns is None else (now - self._tail.sealed_ns) / _SECOND
         return {
             "kata_audit_notices_sent_total": (
                 "counter",
                 "Notices taken, of all destinations.",
-                sent,
+                self.sent,
             ),
             "kata_audit_notices_refused_total": ("counter", "Notices refused for good.", refused),
             "kata_audit_notices_given_up_total": ("counter", "Notices given up.", given_up),
@@ -350,28 +350,6 @@ class Deliverer:
             "kata_audit_checkpoint_age_seconds": ("gauge", "Age of the newest cut; -1 before the first.", age),
             "kata_audit_delivery_time_seconds": ("gauge", "When these numbers were written.", now / _SECOND),
         }
-
-
-def _alive(node: str, now: int, age_ns: int, waiting: int) -> Notice:
-    """Make a heartbeat: who is alive, and how old what it knows is."""
-    cluster, _, name = node.rpartition("/")
-    labels = {"cluster": cluster, "node": name}
-    return Notice(
-        kind=NoticeKind.HEARTBEAT,
-        alert_id=f"heartbeat-{node}",
-        rule_id="heartbeat",
-        level=Level.INFORMATIONAL,
-        title="Delivery of alerts is alive",
-        claim=False,
-        labels={key: value for key, value in labels.items() if value},
-        summary=f"The newest checkpoint is {age_ns // _SECOND} s old; {waiting} notices wait.",
-        runbook_url="",
-        evidence=(),
-        time_ns=now,
-        starts_ns=now,
-        ends_ns=None,
-        count=1,
-    )
 
 
 def run(deliverer: Deliverer, *, stopped: Callable[[], bool], rest: Callable[[], None], told: Callable[[], None]) -> None:
