@@ -39,7 +39,17 @@ def section(profile: Profile) -> str:
 The container engine should log at `{profile.engine}`.
 
 {settings(profile)}
+
+The journal should have at least:
+
+{journald(profile)}
 """
+
+
+def journald(profile: Profile) -> str:
+    """List what a profile sets the journal to."""
+    rows = [f"| `{key}` | `{value}` |" for key, value in profile.journald.items()]
+    return "\n".join(["| Key of `journald.conf` | Value |", "| --- | --- |", *rows])
 
 
 def render() -> str:
@@ -53,6 +63,7 @@ A profile says only what it changes, and nothing is written where a class has it
 `[hypervisor]` and `[agent]` stand for the tables that the class uses, such as `[hypervisor.qemu]` and `[agent.kata]`.
 Parameters of `kernel_params` are put behind what the class has.
 A key that a release does not read is left out.
+What is as good or better in the journal stays: more bytes of a line, a higher rate or none, any size that somebody set.
 [Set a node up](../how-to/set-a-node-up.md) tells how to apply one.
 
 {chr(10).join(section(profile) for profile in load_profiles(data)).rstrip()}

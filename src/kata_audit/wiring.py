@@ -279,7 +279,8 @@ def examine_node(root: Path, *, only: Collection[str] = (), without: Collection[
 
 
 def plan_node(root: Path, profile: str, *, classes: Collection[str] = (), confirmed: bool = False) -> "Plan":
-    """Plan a profile for the node whose files lie below a root."""
+    """Plan a profile for the node whose files lie below a root; for its journal too, where no classes are named."""
+    from kata_audit.node.journald import plan_journald
     from kata_audit.node.keys import load_keys
     from kata_audit.node.layout import read_layout
     from kata_audit.node.plan import load_profiles, make_plan
@@ -288,7 +289,8 @@ def plan_node(root: Path, profile: str, *, classes: Collection[str] = (), confir
     package = resources.files("kata_audit.node")
     keys, tree = load_keys(package.joinpath("keys.toml").read_bytes()), open_tree(root)
     chosen = next(one for one in load_profiles(package.joinpath("profiles.toml").read_bytes()) if one.name == profile)
-    return make_plan(tree, keys, read_layout(tree, keys), chosen, classes=classes, confirmed=confirmed)
+    made = make_plan(tree, keys, read_layout(tree, keys), chosen, classes=classes, confirmed=confirmed)
+    return made if classes else made._replace(journald=plan_journald(tree, chosen))
 
 
 def apply_node(
@@ -315,11 +317,12 @@ def apply_node(
 
 def revert_changes(root: Path) -> "list[Act]":
     """Take our drop-ins away from a node."""
+    from kata_audit.node import journald
     from kata_audit.node.apply import revert_node
     from kata_audit.node.keys import load_keys
     from kata_audit.node.layout import read_layout
     from kata_audit.node.merge import drop_in_directory
-    from kata_audit.node.plan import DROP_IN
+    from kata_audit.node.overlay import DROP_IN
     from kata_audit.node.tree import open_tree
 
     keys = load_keys(resources.files("kata_audit.node").joinpath("keys.toml").read_bytes())
@@ -328,7 +331,7 @@ def revert_changes(root: Path) -> "list[Act]":
         for one in read_layout(open_tree(root), keys).classes
         if one.base_file is not None
     }
-    return revert_node(root, [(handler, path) for path, handler in places.items()])
+    return revert_node(root, [*((handler, path) for path, handler in places.items()), (journald.NAME, journald.PATH)])
 
 
 def sealer(writer: "Writer", config: "Config", *, live: bool = False, merges: bool = True) -> "Sealer":

@@ -16,7 +16,7 @@ from kata_audit.errors import Problem, UsageError
 if TYPE_CHECKING:
     from kata_audit.node.apply import Act
     from kata_audit.node.examine import Examination, Finding
-    from kata_audit.node.plan import ClassPlan, Plan
+    from kata_audit.node.plan import ClassPlan, JournaldPlan, Plan
 
 _FORMS = ("text", "json", "jsonl", "junit", "sarif", "ocsf")
 _COLOURS = {"fail": "red", "warn": "yellow", "blind": "blue", "pass": "green"}
@@ -172,10 +172,11 @@ def _plan_options(function: Any) -> Any:
 @output_option(formats=_PLAN_FORMS)
 @example("node plan --profile production", "node plan --class kata-qemu-runtime-rs -o helm-values")
 def plan(*, root: Path, profile: str, classes: tuple[str, ...], confirm_measured: bool, form: str) -> None:
-    """Say what a profile would change, class by class, and what it refuses to touch.
+    """Say what a profile would change, class by class and in the journal, and what it refuses to touch.
 
     Nothing is written. Each change is held against what that runtime really accepts before it is offered. A class that
-    shares its directory with others, or whose guest is measured, is refused.
+    shares its directory with others, or whose guest is measured, is refused. Where classes are named, the journal is left
+    alone.
     """
     from kata_audit.node import gitops
     from kata_audit.wiring import plan_node
@@ -184,7 +185,9 @@ def plan(*, root: Path, profile: str, classes: tuple[str, ...], confirm_measured
     if form == "text":
         write_lines(_plan_text(made))
     elif form == "json":
-        write_lines([_line({"profile": made.profile.name, "classes": [_class_object(one) for one in made.classes]})])
+        each = [_class_object(one) for one in made.classes]
+        journal = None if made.journald is None else _journald_object(made.journald)
+        write_lines([_line({"profile": made.profile.name, "classes": each, "journald": journal})])
     else:
         spell = {"toml": gitops.as_toml, "helm-values": gitops.as_helm_values, "machineconfig": gitops.as_machineconfig}
         write_lines(spell.get(form, gitops.as_ansible)(made).splitlines())
@@ -192,6 +195,11 @@ def plan(*, root: Path, profile: str, classes: tuple[str, ...], confirm_measured
 
 def _class_object(one: "ClassPlan") -> dict[str, Any]:
     return {**one._asdict(), "changes": [change._asdict() for change in one.changes]}
+
+
+def _journald_object(one: "JournaldPlan") -> dict[str, Any]:
+    changes = [{"key": key, "before": before, "after": after} for key, before, after in one.changes]
+    return {**one._asdict(), "changes": changes}
 
 
 def _plan_text(made: "Plan") -> Iterator[str]:
@@ -218,6 +226,24 @@ def _plan_text(made: "Plan") -> Iterator[str]:
         if one.measured is not None:
             yield from wrap(f"measured command line now: {one.measured[0]}", width, indent=2)
             yield from wrap(f"measured command line then: {one.measured[1]}", width, indent=2)
+    if made.journald is not None:
+        yield from _journald_text(made.journald, width, coloured=coloured)
+
+
+def _journald_text(one: "JournaldPlan", width: int, *, coloured: bool) -> Iterator[str]:
+    yield ""
+    yield paint("journald", "bold", coloured=coloured)
+    if one.refused is not None:
+        yield from wrap(f"refused: {one.refused}", width, indent=2)
+    elif one.path is None:
+        yield "  as it should be: nothing to change"
+    else:
+        yield from wrap(f"{one.path}, from the {one.takes_effect} on", width, indent=2)
+        for key, before, after in one.changes:
+            yield paint(
+                show(f"  - {key}={before}" if before is not None else f"  - {key} is not set"), "red", coloured=coloured
+            )
+            yield paint(show(f"  + {key}={after}"), "green", coloured=coloured)
 
 
 @command.command("apply")
@@ -226,7 +252,7 @@ def _plan_text(made: "Plan") -> Iterator[str]:
 @output_option(formats=("text", "json"))
 @example("node apply --profile production --class kata-qemu-runtime-rs")
 def apply(*, root: Path, profile: str, classes: tuple[str, ...], confirm_measured: bool, unmanaged: bool, form: str) -> None:
-    """Write a profile's drop-ins to this node.
+    """Write a profile's drop-ins to this node: for its classes and, where none are named, for journald.
 
     Writes drop-ins only, each whole or not at all, with a backup of what stood there; restarts nothing. Where kata-deploy
     keeps the node, its clean-up deletes what we write: give it `node plan -o helm-values` instead.

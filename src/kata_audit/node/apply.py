@@ -14,24 +14,38 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from kata_audit.errors import ReceiverError, UsageError
-from kata_audit.node.merge import DROP_IN_DIRECTORY
-from kata_audit.node.plan import DROP_IN, MARK, Plan
+from kata_audit.node import journald
+from kata_audit.node.overlay import MARK
+from kata_audit.node.plan import Plan
 
 _BACKUP: Final = ".kata-audit-backup"
-"""Beside a `config.d`, not in it: every entry of that directory is read."""
+"""Beside a directory of drop-ins, not in it: every entry of a `config.d` is read."""
 _MADE: Final = ".kata-audit-made"
-"""Marks a `config.d` that we made: revert removes it again."""
-_NEW: Final = f".{DROP_IN}.new"
-"""The new bytes may not stand in `config.d` under any name but their own: every entry of it is read."""
+"""Marks a directory of drop-ins that we made: revert removes it again."""
 _LOCK: Final = "run/kata-audit.lock"
 _OPEN: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _LINK_HINT: Final = "Make it a directory: what it leads to may belong to others."
 _ARCHIVE_HINT: Final = "Unpack it, or print the change: `kata-audit node plan -o toml`."
-_HINT: Final = "Run it as a user who may write Kata's configuration."
+_HINT: Final = "Run it as a user who may write this node's configuration."
+
+
+class _Spot(NamedTuple):
+    """Where a drop-in of ours stands: the name of its directory, and its own."""
+
+    folder: str
+    file: str
+
+    @property
+    def new(self) -> str:
+        """The name of its new bytes, beside the directory: in it they may not stand under any name but their own."""
+        return f".{self.file}.new"
 
 
 class Act(NamedTuple):
-    """What was done to one file: written, unchanged, removed, restored, or kept: it is somebody else's."""
+    """What was done to one file: written, unchanged, removed, restored, or kept: it is somebody else's.
+
+    `handler` is the class's, or `journald`.
+    """
 
     handler: str
     path: str
@@ -53,12 +67,15 @@ def apply_plan(root: Path, plan: Plan) -> list[Act]:
         UsageError: Another apply is at work.
     """
     acts = []
+    wanted = [(one.handler, one.path, one.text) for one in plan.classes]
+    if plan.journald is not None:
+        wanted.append((journald.NAME, plan.journald.path, plan.journald.text))
     with _locked(root) as opened:
-        for one in plan.classes:
-            if one.path is None or one.text is None:
+        for name, path, text in wanted:
+            if path is None or text is None:
                 continue
-            with _explained(one.path):
-                acts.append(Act(one.handler, one.path, _write(opened, one.path, one.text.encode())))
+            with _explained(path):
+                acts.append(Act(name, path, _write(opened, path, text.encode())))
     return acts
 
 
@@ -80,38 +97,40 @@ def revert_node(root: Path, paths: list[tuple[str, str]]) -> list[Act]:
 
 
 def _write(root: int, name: str, data: bytes) -> str:
+    *above, directory, file = name.split("/")
+    spot = _Spot(directory, file)
     with ExitStack() as stack:
-        parent = _enter(stack, root, name.split("/")[:-2])
-        folder = _enter(stack, parent, [DROP_IN_DIRECTORY]) if _stat(parent, DROP_IN_DIRECTORY) is not None else None
-        standing = _stat(folder, DROP_IN)
+        parent = _enter(stack, root, above)
+        folder = _enter(stack, parent, [spot.folder]) if _stat(parent, spot.folder) is not None else None
+        standing = _stat(folder, spot.file)
         if standing is not None and not stat.S_ISREG(standing.st_mode):
             raise UsageError("Our drop-in's place is taken by something that is no file.", where=name, hint="Move it away.")
-        held = _head(folder, len(data) + 1)
+        held = _head(folder, spot, len(data) + 1)
         if held == data:
             return "unchanged"
         if held is not None and folder is not None and not _is_ours(held):
-            _back_up(parent, folder)
+            _back_up(parent, folder, spot)
         if folder is None:
             os.close(os.open(_MADE, os.O_WRONLY | os.O_CREAT | _OPEN, 0o644, dir_fd=parent))
             os.fsync(parent)
-            folder = _make(stack, parent)
-        _place(parent, folder, data)
+            folder = _make(stack, parent, spot)
+        _place(parent, folder, spot, data)
     return "written"
 
 
-def _back_up(parent: int, folder: int) -> None:
+def _back_up(parent: int, folder: int, spot: _Spot) -> None:
     """Give what stands in our place a second name: its bytes, owner and mode are kept, and nothing is copied."""
-    if _is_backed_up(parent, folder):
+    if _is_backed_up(parent, folder, spot):
         return
     _remove(parent, _BACKUP)  # it is older than what stands there, and its place was given to that
-    os.link(DROP_IN, _BACKUP, src_dir_fd=folder, dst_dir_fd=parent, follow_symlinks=False)
+    os.link(spot.file, _BACKUP, src_dir_fd=folder, dst_dir_fd=parent, follow_symlinks=False)
     os.fsync(parent)
 
 
-def _place(parent: int, folder: int, data: bytes) -> None:
+def _place(parent: int, folder: int, spot: _Spot, data: bytes) -> None:
     """Write our file durably: it is there whole, or not at all."""
-    _remove(parent, _NEW)
-    descriptor = os.open(_NEW, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o644, dir_fd=parent)
+    _remove(parent, spot.new)
+    descriptor = os.open(spot.new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o644, dir_fd=parent)
     try:
         view = memoryview(data)
         while view:
@@ -119,40 +138,42 @@ def _place(parent: int, folder: int, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.rename(_NEW, DROP_IN, src_dir_fd=parent, dst_dir_fd=folder)
+    os.rename(spot.new, spot.file, src_dir_fd=parent, dst_dir_fd=folder)
     os.fsync(folder)
     os.fsync(parent)
 
 
 def _restore(root: int, name: str) -> str | None:
+    *above, directory, file = name.split("/")
+    spot = _Spot(directory, file)
     with ExitStack() as stack:
-        parent = _enter(stack, root, name.split("/")[:-2])
-        left = any(_stat(parent, ours) is not None for ours in (_BACKUP, _MADE, _NEW))
-        standing = _stat(parent, DROP_IN_DIRECTORY)
+        parent = _enter(stack, root, above)
+        left = any(_stat(parent, ours) is not None for ours in (_BACKUP, _MADE, spot.new))
+        standing = _stat(parent, spot.folder)
         if standing is not None and not stat.S_ISDIR(standing.st_mode) and not left:
             return None  # we write through no link: nothing behind it is ours
-        folder = None if standing is None else _enter(stack, parent, [DROP_IN_DIRECTORY])
-        held = _head(folder, len(MARK))
+        folder = None if standing is None else _enter(stack, parent, [spot.folder])
+        held = _head(folder, spot, len(MARK))
         done = None
         if _stat(parent, _BACKUP) is not None:
-            if _is_backed_up(parent, folder):
+            if _is_backed_up(parent, folder, spot):
                 _remove(parent, _BACKUP)
-            elif _stat(folder, DROP_IN) is not None and (held is None or not _is_ours(held)):
+            elif _stat(folder, spot.file) is not None and (held is None or not _is_ours(held)):
                 return "kept"
             else:
-                folder = folder if folder is not None else _make(stack, parent)
-                os.rename(_BACKUP, DROP_IN, src_dir_fd=parent, dst_dir_fd=folder)
+                folder = folder if folder is not None else _make(stack, parent, spot)
+                os.rename(_BACKUP, spot.file, src_dir_fd=parent, dst_dir_fd=folder)
                 os.fsync(folder)
                 done = "restored"
         elif held is not None and folder is not None and _is_ours(held):
-            os.unlink(DROP_IN, dir_fd=folder)
+            os.unlink(spot.file, dir_fd=folder)
             os.fsync(folder)
             done = "removed"
         if _stat(parent, _MADE) is not None:
             with suppress(OSError):  # somebody else put something in, or took it away
-                os.rmdir(DROP_IN_DIRECTORY, dir_fd=parent)
+                os.rmdir(spot.folder, dir_fd=parent)
             _remove(parent, _MADE)
-        _remove(parent, _NEW)
+        _remove(parent, spot.new)
         os.fsync(parent)
     return done
 
@@ -170,10 +191,10 @@ def _enter(stack: ExitStack, folder: int, names: list[str]) -> int:
     return folder
 
 
-def _make(stack: ExitStack, parent: int) -> int:
-    os.mkdir(DROP_IN_DIRECTORY, 0o755, dir_fd=parent)
+def _make(stack: ExitStack, parent: int, spot: _Spot) -> int:
+    os.mkdir(spot.folder, 0o755, dir_fd=parent)
     os.fsync(parent)
-    return _enter(stack, parent, [DROP_IN_DIRECTORY])
+    return _enter(stack, parent, [spot.folder])
 
 
 def _stat(folder: int | None, name: str) -> os.stat_result | None:
@@ -185,12 +206,12 @@ def _stat(folder: int | None, name: str) -> os.stat_result | None:
         return None
 
 
-def _head(folder: int | None, size: int) -> bytes | None:
+def _head(folder: int | None, spot: _Spot, size: int) -> bytes | None:
     """Read the beginning of what stands in our place; None where that is no file."""
-    found = _stat(folder, DROP_IN)
+    found = _stat(folder, spot.file)
     if found is None or not stat.S_ISREG(found.st_mode):
         return None
-    descriptor = os.open(DROP_IN, os.O_RDONLY | _OPEN, dir_fd=folder)
+    descriptor = os.open(spot.file, os.O_RDONLY | _OPEN, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as opened:
         return opened.read(max(size, len(MARK)))
 
@@ -199,9 +220,9 @@ def _is_ours(held: bytes) -> bool:
     return held.startswith(MARK.encode())
 
 
-def _is_backed_up(parent: int, folder: int | None) -> bool:
+def _is_backed_up(parent: int, folder: int | None, spot: _Spot) -> bool:
     """Say whether the backup is what still stands there: an apply ended in between."""
-    backup, standing = _stat(parent, _BACKUP), _stat(folder, DROP_IN)
+    backup, standing = _stat(parent, _BACKUP), _stat(folder, spot.file)
     return backup is not None and standing is not None and os.path.samestat(backup, standing)
 
 

@@ -5,22 +5,38 @@ Source: kata-deploy's chart (`shims.<name>.dropIn`, from 3.32); OpenShift Machin
 """
 
 import base64
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
-from kata_audit.node.plan import ClassPlan, Plan, escape
+from kata_audit.node import journald
+from kata_audit.node.plan import Plan, escape
 
 _MODE: Final = 0o644
 
 
-def _written(plan: Plan) -> list[ClassPlan]:
-    return [one for one in plan.classes if one.path is not None and one.text is not None]
+class _File(NamedTuple):
+    """A file that a plan writes, and whose it is."""
+
+    of: str
+    path: str
+    text: str
+
+
+def _classes(plan: Plan) -> list[_File]:
+    return [_File(one.handler, one.path, one.text) for one in plan.classes if one.path is not None and one.text is not None]
+
+
+def _files(plan: Plan) -> list[_File]:
+    """List what a plan writes, journald's drop-in too."""
+    journal = plan.journald
+    own = [] if journal is None or journal.path is None or journal.text is None else [(journal.path, journal.text)]
+    return [*_classes(plan), *(_File(journald.NAME, path, text) for path, text in own)]
 
 
 def as_helm_values(plan: Plan) -> str:
-    """Give values for kata-deploy's chart: the chart writes the drop-ins, and they outlive its clean-up."""
-    shims = {one.handler.removeprefix("kata-"): {"dropIn": one.text} for one in _written(plan)}
+    """Give values for kata-deploy's chart: it writes the classes' drop-ins, and they outlive its clean-up."""
+    shims = {one.of.removeprefix("kata-"): {"dropIn": one.text} for one in _classes(plan)}
     return _yaml({"shims": shims})
 
 
@@ -31,9 +47,9 @@ def as_machineconfig(plan: Plan) -> str:
             "path": f"/{one.path}",
             "mode": _MODE,
             "overwrite": True,
-            "contents": {"source": "data:;base64," + base64.b64encode((one.text or "").encode()).decode()},
+            "contents": {"source": "data:;base64," + base64.b64encode(one.text.encode()).decode()},
         }
-        for one in _written(plan)
+        for one in _files(plan)
     ]
     return _yaml(
         {
@@ -51,20 +67,20 @@ def as_machineconfig(plan: Plan) -> str:
 def as_ansible(plan: Plan) -> str:
     """Give Ansible tasks that write the drop-ins."""
     tasks: list[dict[str, Any]] = []
-    for one in _written(plan):
+    for one in _files(plan):
         folder = f"/{one.path}".rpartition("/")[0]
         tasks.append(
             {
-                "name": _untemplated(f"Make the drop-in directory of {one.handler}"),
+                "name": _untemplated(f"Make the drop-in directory of {one.of}"),
                 "ansible.builtin.file": {"path": _untemplated(folder), "state": "directory", "mode": "0755"},
             }
         )
         tasks.append(
             {
-                "name": _untemplated(f"Set {one.handler} to the profile {plan.profile.name}"),
+                "name": _untemplated(f"Set {one.of} to the profile {plan.profile.name}"),
                 "ansible.builtin.copy": {
                     "dest": _untemplated(f"/{one.path}"),
-                    "content": _untemplated(one.text or ""),
+                    "content": _untemplated(one.text),
                     "mode": "0644",
                 },
             }
@@ -84,8 +100,8 @@ def _untemplated(text: str) -> str:
 
 
 def as_toml(plan: Plan) -> str:
-    """Give the drop-ins one behind the other, each under its path."""
-    return "\n".join(f"# /{escape(one.path or '')}\n{one.text}" for one in _written(plan))
+    """Give the classes' drop-ins one behind the other, each under its path; journald's is no TOML."""
+    return "\n".join(f"# /{escape(one.path)}\n{one.text}" for one in _classes(plan))
 
 
 class _Dumper(yaml.SafeDumper):

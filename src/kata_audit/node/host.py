@@ -16,6 +16,21 @@ _MASK: Final = "dev/null"
 _ASSIGNED: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*=(.*)")
 
 
+_SIZES: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE: Final = re.compile(r"([0-9]{1,18})([KMGT]?)")
+
+
+def read_size(text: str | None) -> int | None:
+    """Read a number as systemd writes it, with K, M, G or T behind it; None for what is none.
+
+    Example:
+        >>> read_size("256K")
+        262144
+    """
+    match = _SIZE.fullmatch((text or "").strip())
+    return int(match[1]) * _SIZES[match[2]] if match else None
+
+
 class Stated(NamedTuple):
     """A value with its place: the file and line that decide."""
 

@@ -1,24 +1,21 @@
 """Checks of the node around Kata: the journal, the engine's own log, clocks, audit rules, the API server."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
 from kata_audit.node.check import Answer, Evidence, Node, blind, failed, passed, warned
 from kata_audit.node.document import DocumentError, parse_yaml
-from kata_audit.node.host import API_SERVERS, CLOCK_PLACES, FORWARDER_PLACES, SYSTEMD, Stated, Unit
+from kata_audit.node.host import API_SERVERS, CLOCK_PLACES, FORWARDER_PLACES, SYSTEMD, Stated, Unit, read_size
 from kata_audit.node.keys import Release
 from kata_audit.node.known_faults import FAULTS
 
 _JOURNAL: Final = "etc/systemd/journald.conf"
-_LINE_BYTES: Final = 128 << 10
+ENOUGH_LINE_BYTES: Final = 128 << 10
 """A record of the agent has been 127 kB long; journald cuts at 48 KiB. Source: captures of Kata 4.1.0."""
-_BURST: Final = 100_000
+ENOUGH_BURST: Final = 100_000
 """Messages in thirty seconds: shims and engine share one budget, and a storm of one shim has been 173,433."""
-_SIZES: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE: Final = re.compile(r"([0-9]{1,18})([KMGT]?)")
-_LEVELS: Final = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+LEVELS: Final = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _YES: Final = frozenset({"yes", "true", "on", "1"})
 _WRITABLE: Final = 0o002
 _READABLE: Final = 0o004
@@ -130,11 +127,6 @@ def _evidence(unit: Unit, name: str) -> Evidence:
     )
 
 
-def _size(text: str | None) -> int | None:
-    match = _SIZE.fullmatch((text or "").strip())
-    return int(match[1]) * _SIZES[match[2]] if match else None
-
-
 def _persistent(node: Node) -> Iterator[Answer]:
     journald = node.host.journald
     storage = (journald.get("Storage") or "auto").lower()
@@ -149,11 +141,11 @@ def _persistent(node: Node) -> Iterator[Answer]:
 
 def _rate(node: Node) -> Iterator[Answer]:
     journald = node.host.journald
-    burst, evidence = _size(journald.get("RateLimitBurst")), _evidence(journald, "RateLimitBurst")
+    burst, evidence = read_size(journald.get("RateLimitBurst")), _evidence(journald, "RateLimitBurst")
     interval = journald.get("RateLimitIntervalSec")
     if burst == 0 or (interval or "").strip() in {"0", "0s"}:
         yield passed("Nothing is suppressed.", evidence)
-    elif burst is None or burst < _BURST:
+    elif burst is None or burst < ENOUGH_BURST:
         shown = f"{burst:,}" if burst is not None else "10,000, the default,"
         yield warned(f"{shown} messages of a unit in its interval, then silence: one storm hides its neighbours.", evidence)
     else:
@@ -161,8 +153,8 @@ def _rate(node: Node) -> Iterator[Answer]:
 
 
 def _line_max(node: Node) -> Iterator[Answer]:
-    size, evidence = _size(node.host.journald.get("LineMax")), _evidence(node.host.journald, "LineMax")
-    if size is None or size < _LINE_BYTES:
+    size, evidence = read_size(node.host.journald.get("LineMax")), _evidence(node.host.journald, "LineMax")
+    if size is None or size < ENOUGH_LINE_BYTES:
         yield warned("A longer line of the engine is cut in pieces: a container's specification is one.", evidence)
     else:
         yield passed("Lines of the engine stay whole.", evidence)
@@ -182,8 +174,8 @@ def _keeps(node: Node) -> Iterator[Answer]:
 def _stored_level(node: Node) -> Iterator[Answer]:
     journald = node.host.journald
     level = (journald.get("MaxLevelStore") or "debug").lower()
-    number = int(level[:3]) if level.isdecimal() else _LEVELS.index(level) if level in _LEVELS else len(_LEVELS)
-    if number < _LEVELS.index("info"):
+    number = int(level[:3]) if level.isdecimal() else LEVELS.index(level) if level in LEVELS else len(LEVELS)
+    if number < LEVELS.index("info"):
         yield failed("Records at info are not stored.", _evidence(journald, "MaxLevelStore"))
     else:
         yield passed("Records at info are stored.", _evidence(journald, "MaxLevelStore"))

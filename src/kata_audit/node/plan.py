@@ -4,7 +4,6 @@ A plan is held against the loader of that class before anybody writes it: a drop
 offered. Nothing here writes.
 """
 
-import os
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -16,13 +15,9 @@ from kata_audit.node.check import spelled
 from kata_audit.node.keys import Keys, Runtime
 from kata_audit.node.layout import Layout, RuntimeClass
 from kata_audit.node.merge import FIRST_WITH_DROP_INS, Loader, drop_in_directory
-from kata_audit.node.tree import Kind, Tree, UnreadableError, read
+from kata_audit.node.overlay import DROP_IN, MARK, Overlay
+from kata_audit.node.tree import Tree, UnreadableError, read
 
-DROP_IN: Final = "55-kata-audit.toml"
-"""The name of what we write: behind what installers write, before what a site writes last. Source: kata-deploy keeps 10, 20,
-22, 25, 30 and 50 for itself."""
-MARK: Final = "# Written by kata-audit "
-"""How a drop-in of ours begins: a revert removes no file of anybody else."""
 _MEASURED: Final = frozenset(("snp", "tdx", "sev", "se", "cca", "coco"))
 """Words in the name of a class whose guest is measured."""
 _KERNEL_PARAMETERS: Final = "kernel_params"
@@ -41,6 +36,7 @@ class Profile(NamedTuple):
         refuses: What it does not allow.
         engine: The level that the container engine should have.
         settings: By runtime, table and key.
+        journald: What journald should be set to, by key.
     """
 
     name: str
@@ -50,6 +46,7 @@ class Profile(NamedTuple):
     refuses: tuple[str, ...]
     engine: str
     settings: Mapping[Runtime, Mapping[str, Mapping[str, Any]]]
+    journald: Mapping[str, str]
 
 
 class Change(NamedTuple):
@@ -85,11 +82,30 @@ class ClassPlan(NamedTuple):
     measured: tuple[str, str] | None
 
 
+class JournaldPlan(NamedTuple):
+    """What a plan does to the node's journal.
+
+    Args:
+        path: The drop-in; None where nothing is written.
+        text: Its whole content; None where nothing is written.
+        changes: Each key with its value before, None where none is set, and after.
+        takes_effect: When.
+        refused: Why nothing is offered; None where it is.
+    """
+
+    path: str | None
+    text: str | None
+    changes: tuple[tuple[str, str | None, str], ...]
+    takes_effect: str
+    refused: str | None
+
+
 class Plan(NamedTuple):
-    """A profile's changes to all asked classes."""
+    """A profile's changes to all asked classes, and to the journal where that was asked for."""
 
     profile: Profile
     classes: tuple[ClassPlan, ...]
+    journald: JournaldPlan | None = None
 
 
 def load_profiles(text: bytes) -> tuple[Profile, ...]:
@@ -107,6 +123,7 @@ def load_profiles(text: bytes) -> tuple[Profile, ...]:
             tuple(stated["refuses"]),
             stated["engine"],
             {runtime: stated.get(runtime, {}) for runtime in Runtime},
+            stated["journald"],
         )
         for stated in tomllib.loads(text.decode())["profile"]
     )
@@ -133,7 +150,7 @@ def make_plan(
     if unknown:
         raise UsageError(f"No handler is called {', '.join(unknown)}.", hint=f"There are {', '.join(known) or 'none'}.")
     asked = [one for one in layout.classes if not classes or one.handler.name in classes]
-    loader = Loader(_Overlay(tree, {}), keys)
+    loader = Loader(Overlay(tree, {}), keys)
     planning = _Planning(tree, keys, loader)
     return Plan(profile, tuple(_plan_class(planning, one, profile, confirmed=confirmed) for one in asked))
 
@@ -279,7 +296,7 @@ def _refused_when_loaded(
 ) -> str | None:
     """Load the class with the drop-in in place; say why it would not do what it should."""
     assert one.base_file is not None
-    with_it = Loader(_Overlay(planning.tree, {path: text.encode()}), planning.keys)
+    with_it = Loader(Overlay(planning.tree, {path: text.encode()}), planning.keys)
     merged = with_it.load(one.base_file, one.shim.runtime, one.release.release)
     if merged.error is not None:
         return f"its runtime would refuse the drop-in: {merged.error}"
@@ -290,31 +307,3 @@ def _refused_when_loaded(
         if merged.tables[change.table][change.key] != change.after:
             return f"{change.key} would not come out as planned"
     return None
-
-
-class _Overlay:
-    """A tree with some files put over it, and without our own drop-ins beneath."""
-
-    def __init__(self, tree: Tree, files: Mapping[str, bytes]) -> None:
-        self._tree = tree
-        self._files = files
-        self._folders = {path.rpartition("/")[0] for path in files}
-
-    def kind(self, path: str) -> Kind:
-        if path in self._files:
-            return Kind.FILE
-        return Kind.DIRECTORY if path in self._folders else self._tree.kind(path)
-
-    def link(self, path: str) -> str:
-        return self._tree.link(path)
-
-    def names(self, path: str) -> list[str]:
-        below = self._tree.names(path) if self._tree.kind(path) is Kind.DIRECTORY else []
-        added = [name.rpartition("/")[2] for name in self._files if name.rpartition("/")[0] == path]
-        return sorted({*(name for name in below if name != DROP_IN), *added}, key=os.fsencode)
-
-    def data(self, path: str) -> bytes:
-        return self._files[path] if path in self._files else self._tree.data(path)
-
-    def mode(self, path: str) -> int | None:
-        return self._tree.mode(path)

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from tests.unit.node.own_layouts import LAYOUTS
-from tests.unit.node.trees import plant
+from tests.unit.node.test_plan import snapshot
+from tests.unit.node.trees import plant, read
 
 from kata_audit.cli.main import run
+from kata_audit.wiring import apply_node, revert_changes
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -23,6 +25,21 @@ def test_each_handler_is_told_whole(name: str, tmp_path: Path, capsys: pytest.Ca
     for found, wanted in zip(told["handlers"], expected, strict=True):
         for key, (value, place) in wanted.get("effective", {}).items():
             assert found["effective"][key] == {"value": value, "from": place}, key
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_what_is_applied_to_it_is_taken_back_byte_for_byte(name: str, tmp_path: Path) -> None:
+    """Classes and journal, as far as they are not refused; what is applied again changes nothing, and all still loads."""
+    files = {**LAYOUTS[name].files, "etc/systemd/journald.conf": "[Journal]\nLineMax=8K\n"}
+    root = plant(tmp_path, files)
+    before, loaded = snapshot(root), [one.loads for one in read(root).classes]
+    acts = apply_node(root, "production", confirmed=True, unmanaged=True)
+
+    assert (acts[-1].handler, {act.done for act in acts}) == ("journald", {"written"})
+    assert [one.loads for one in read(root).classes] == loaded
+    assert {act.done for act in apply_node(root, "production", confirmed=True, unmanaged=True)} == {"unchanged"}
+    assert {act.done for act in revert_changes(root)} <= {"removed", "restored"}
+    assert snapshot(root) == before
 
 
 def shape(handler: dict[str, Any]) -> dict[str, Any]:

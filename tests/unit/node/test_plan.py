@@ -21,7 +21,8 @@ from kata_audit.node import apply
 from kata_audit.node.apply import apply_plan, revert_node
 from kata_audit.node.gitops import as_ansible, as_helm_values, as_machineconfig, as_toml
 from kata_audit.node.layout import RuntimeClass
-from kata_audit.node.plan import DROP_IN, Plan, is_installed
+from kata_audit.node.overlay import DROP_IN
+from kata_audit.node.plan import Plan, is_installed
 from kata_audit.node.tree import FolderTree
 from kata_audit.wiring import apply_node, plan_node
 
