@@ -10,8 +10,7 @@ from typing import Final, TypeAlias
 from kata_audit.detect.alert_notices import storm_notice
 from kata_audit.detect.alert_policy import HOUR_NS, MINUTE_NS, AlertSettings, lane_of
 from kata_audit.detect.alert_state import AlertState, Group, Storm
-from kata_audit.schema.alert import Alert
-from kata_audit.schema.finding import Level
+from kata_audit.schema.alert import Alert, Muted
 from kata_audit.schema.notice import Notice
 
 Key: TypeAlias = tuple[str, str, str, bool]
@@ -131,24 +130,25 @@ class Books:
 
     # Storms
 
-    def _has_room(self, rule_id: str, level: Level, *, claim: bool) -> bool:
-        """Take room of the hour for one more alert of a rule and a lane; count it where there is none."""
-        lane = lane_of(level, claim=claim)
-        keys = (f"rule:{rule_id}:{'claims' if claim else 'seen'}", f"lane:{lane}")
-        limits = (self._settings.storm_rule, self._settings.storm_all)
-        storms = [self._storm(key, rule_id if key.startswith("rule:") else "", level, claim=claim) for key in keys]
-        for storm, limit in zip(storms, limits, strict=True):
+    def _has_room(self, alert: Alert) -> bool:
+        """Take room of the hour for one more alert of a rule and a lane; where there is none it is counted, once."""
+        lane = lane_of(alert.level, claim=alert.claim)
+        whose = (f"rule:{alert.rule_id}:{'claims' if alert.claim else 'seen'}", alert.rule_id), (f"lane:{lane}", "")
+        storms = [self._storm(key, rule_id, alert) for key, rule_id in whose]
+        for storm, limit in zip(storms, (self._settings.storm_rule, self._settings.storm_all), strict=True):
             if storm.told >= limit:
-                storm = self._storms[storm.key] = replace(storm, capped=storm.capped + 1)  # noqa: PLW2901
-                if storm.capped == 1:
-                    self.notices.append(storm_notice(storm, self._now_ns, is_over=False))
+                if alert.muted_by != storm.storm_id:
+                    self._storms[storm.key] = counted = replace(storm, capped=storm.capped + 1)
+                    if counted.capped == 1:
+                        self.notices.append(storm_notice(counted, self._now_ns, is_over=False))
+                self._put(replace(alert, muted=Muted.CAPPED, muted_by=storm.storm_id))
                 return False
         for storm in storms:
             self._storms[storm.key] = replace(storm, told=storm.told + 1)
         return True
 
-    def _storm(self, key: str, rule_id: str, level: Level, *, claim: bool) -> Storm:
+    def _storm(self, key: str, rule_id: str, alert: Alert) -> Storm:
         if key not in self._storms:
-            self._storms[key] = Storm(key, rule_id, level, claim, self._now_ns)
+            self._storms[key] = Storm(key, rule_id, alert.level, alert.claim, self._now_ns)
             self._at(self._now_ns + HOUR_NS, STORM_ENDS, key)
         return self._storms[key]

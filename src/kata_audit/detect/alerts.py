@@ -168,18 +168,16 @@ class _Fold(Books):
     def _tell(self, kind: NoticeKind, alert: Alert) -> None:
         """Tell people of an open alert, unless something speaks against it."""
         mute = self._mute(alert)
-        alert = self._put(replace(alert, **_muted(mute)))
+        was_capped = mute is None and alert.muted is Muted.CAPPED
+        alert = self._put(alert if was_capped else replace(alert, **_muted(mute)))
         if mute is None and alert.level is not Level.INFORMATIONAL:
-            if kind is NoticeKind.REPEATED:
+            if kind is NoticeKind.REPEATED or not (self._join_group(alert) or not self._has_room(alert)):
                 self._say(kind, alert)
-            elif not self._join_group(alert):
-                if self._has_room(alert.rule_id, alert.level, claim=alert.claim):
-                    self._say(kind, alert)
-                else:
-                    self._put(replace(alert, muted=Muted.CAPPED))
             self._inhibit(self._alerts[alert.alert_id])
 
     def _say(self, kind: NoticeKind, alert: Alert) -> None:
+        if alert.muted is Muted.CAPPED:
+            alert = replace(alert, muted=None, muted_by="")
         waits = alert.round.acked_ns is None and alert.muted is None
         escalate = self._settings.escalate_ns(alert.level) if waits else None
         if kind is NoticeKind.ESCALATED:
@@ -262,8 +260,7 @@ class _Fold(Books):
         nodes = {one.node for one in together}
         if len(nodes) < self._settings.group_nodes and len(together) < self._settings.group_alerts:
             return False
-        if not self._has_room(alert.rule_id, alert.level, claim=alert.claim):
-            self._put(replace(alert, muted=Muted.CAPPED))
+        if not self._has_room(alert):
             return True
         group = Group(
             group_id=f"group-{alert.alert_id}-{self._now_ns}",
@@ -288,7 +285,8 @@ class _Fold(Books):
             first_told = alert.round.told_ns or self._now_ns
             rounds = (*alert.rounds[:-1], replace(alert.round, told_ns=first_told))
             told = alert.told_ns or self._now_ns
-            self._put(replace(alert, group_id=group.group_id, told_ns=told, escalate_ns=None, rounds=rounds))
+            part = replace(alert, muted=None, muted_by="", escalate_ns=None)
+            self._put(replace(part, group_id=group.group_id, told_ns=told, rounds=rounds))
         group = replace(
             group,
             members=tuple(dict.fromkeys([*group.members, *(one.alert_id for one in alerts)])),

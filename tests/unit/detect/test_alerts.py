@@ -374,6 +374,20 @@ def test_a_storm_is_counted_and_told_as_one() -> None:
     assert stream.find(61, sandbox="29").muted is None
 
 
+def test_an_alert_is_counted_once_in_a_storm() -> None:
+    """However often it goes on; and it is told when there is room again."""
+    stream = Stream(AlertSettings(group_nodes=1000, group_alerts=1000, storm_rule=1))
+    stream.find(0, sandbox="0")
+    capped = stream.find(1, sandbox="1")
+    stream.find(2, sandbox="1")
+    stream.find(3, sandbox="1")
+    assert [one.capped for one in stream.state.storms.values()] == [1, 0]
+    assert stream.kinds() == ["fired", "storm"]
+    stream.find(60, sandbox="1")
+    assert ("fired", capped.alert_id) in stream.told()
+    assert stream.alert(capped).escalate_ns == START_NS + 120 * MINUTE
+
+
 def test_what_guests_make_up_takes_no_room() -> None:
     """Claims of all rules share one lane; what a host saw, and the worst of it, have their own."""
     stream = Stream(AlertSettings(group_nodes=1000, group_alerts=1000, storm_all=5))
@@ -436,6 +450,18 @@ def test_a_group_is_acknowledged_escalated_and_closed_as_one() -> None:
     stream.act(ActKind.CLOSE, DAY + 2, name, **CLOSE)
     assert stream.told() == [("resolved", name)]
     assert stream.state.groups == {}
+
+
+def test_what_a_storm_counted_is_told_with_its_group() -> None:
+    stream = Stream(AlertSettings(storm_rule=3))
+    for at in (0, 15, 30):
+        stream.find(at, sandbox=str(at), node=f"worker-{at}")
+    assert stream.find(45, sandbox="45", node="worker-45").muted is Muted.CAPPED
+    stream.find(61, sandbox="61", node="worker-61")
+    stream.find(62, sandbox="62", node="worker-62")
+    alert = stream.find(63, sandbox="45", node="worker-45")
+    assert (alert.muted, alert.muted_by, alert.escalate_ns) == (None, "", None)
+    assert stream.state.groups[alert.group_id].members[-1] == alert.alert_id
 
 
 def test_a_claim_joins_no_group_of_what_hosts_saw() -> None:
