@@ -3,7 +3,7 @@
 Every text of a log goes through `terminal.show`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kata_audit.cli.options import configured
@@ -52,6 +52,19 @@ def screen(alert: "Alert", state: "AlertState", evidence: "Evidence", *, width: 
     yield from _part("Runbook", configured().alerts.runbook_url.replace("{rule_id}", alert.rule_id), width)
     yield ""
     yield from _proof(alert, evidence, width)
+
+
+def group_screen(group_id: str, members: Sequence["Alert"], width: int) -> Iterator[str]:
+    """Say what a group is, and what to do; its alerts are listed below."""
+    rule = _rule_of(members[0])
+    nodes = sorted({one.node for one in members})
+    yield from _part("Group", f"{group_id}: one cause, {len(members)} alerts on {len(nodes)} nodes", width)
+    yield from _part("Rule", f"{members[0].rule_id}: {members[0].title}", width)
+    if members[0].claim:
+        yield from _part("", _CLAIM, width)
+    for number, step in enumerate(() if rule is None else rule.about.respond):
+        yield from _part("Do" if not number else "", f"{number + 1}. {step}", width)
+    yield ""
 
 
 def _proof(alert: "Alert", evidence: "Evidence", width: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from kata_audit.cli import alert_acts
 from kata_audit.cli.alert_delivery import deliver
 from kata_audit.cli.alert_lookup import find_alert, folded
 from kata_audit.cli.options import example, store_option
-from kata_audit.cli.output import FORMATS, csv_lines, json_lines, output_option, write_lines
+from kata_audit.cli.output import FORMATS, csv_lines, json_line, json_lines, output_option, write_lines
 from kata_audit.cli.terminal import say, table, terminal_width
 from kata_audit.cli.times import rfc3339, span
 from kata_audit.schema.alert import ALERT_FIELDS, Status
@@ -125,18 +125,27 @@ def where_of(alert: "Alert") -> str:
 def show_alert(*, name: str, store: Path, form: str) -> None:
     """Show one alert: what it rests on, what to do, and how to prove it.
 
-    ID is an alert's id, or its first characters.
+    ID is an alert's id, or its first characters; or the whole id of a group, as a notice names it.
     """
-    from kata_audit.cli.alert_story import object_of, screen
+    from kata_audit.cli.alert_story import group_screen, object_of, screen
+    from kata_audit.schema.alert import alert_fields
     from kata_audit.wiring import alert_evidence
 
     state = folded(store)
+    width = terminal_width() if sys.stdout.isatty() else 100
+    members = [one for one in state.alerts.values() if name and one.group_id == name]
+    if members:
+        members.sort(key=lambda one: (one.node, one.alert_id))
+        head = group_screen(name, members, width)
+        lines = [*head, *table(_TEXT, map(_cells, members), width=width)]
+        write_lines(lines if form == "text" else [json_line({"group_id": name, "alerts": list(map(alert_fields, members))})])
+        return
     alert = find_alert(state, name)
     evidence = alert_evidence(store, alert)
     if form == "json":
-        write_lines(json_lines([object_of(alert, state, evidence)], "jsonl"))
+        write_lines([json_line(object_of(alert, state, evidence))])
     else:
-        write_lines(screen(alert, state, evidence, width=terminal_width() if sys.stdout.isatty() else 100))
+        write_lines(screen(alert, state, evidence, width=width))
 
 
 @command.command("stats")

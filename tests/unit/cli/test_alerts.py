@@ -47,7 +47,9 @@ def spool(root: Path, *findings: dict[str, Any]) -> list[Finding]:
     """Say findings as the judging does: records of ours through the one door, sealed."""
     with writing(root, create=False) as writer:
         said = [_finding(writer, number, change) for number, change in enumerate(findings)]
-        writer.append(own_rows(FINDING_KIND, [to_line(one) for one in said], said_ns=SystemClock().now_ns() - HOUR))
+        now = SystemClock().now_ns() - HOUR
+        for at, one in enumerate(said):
+            writer.append(own_rows(FINDING_KIND, [to_line(one)], said_ns=now + at, node=one.node))
         seal(writer)
     return said
 
@@ -186,6 +188,34 @@ def test_a_person_handles_an_alert(store: Path, capsys: pytest.CaptureFixture[st
     )
     assert rule["ack_secs"] >= 3600
     assert "KA-008" in run(capsys, "stats")
+
+
+def test_one_cause_at_many_places_is_handled_as_one(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The id that a notice of the group has shows its alerts, and is acknowledged and closed for all of them."""
+    spool(store, *({"node": f"lab/worker-{at}", "subject": {"sandbox_id": f"{at}" * 64}} for at in range(3)))
+    [alert, *_] = listed(capsys)
+    told = json.loads(run(capsys, "show", alert["alert_id"], "-o", "json"))["group"]
+    group = told.split(":")[0]
+    shown = run(capsys, "show", group)
+
+    assert "3 alerts on 3 nodes" in shown
+    assert all(row["alert_id"] in shown for row in listed(capsys))
+    assert len(json.loads(run(capsys, "show", group, "-o", "json"))["alerts"]) == 3
+    run(capsys, "ack", group, "--reason", "all of it")
+    assert {row["status"] for row in listed(capsys)} == {"acknowledged"}
+    run(capsys, "close", group, "--verdict", "benign", "--reason", "maintenance")
+    assert listed(capsys) == []
+
+
+def test_whose_act_it_is(store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root by `sudo` is who called it; an account that the system does not know has its number."""
+    spool(store, {})
+    [alert] = listed(capsys)
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    monkeypatch.setenv("SUDO_USER", "alice")
+    assert run(capsys, "ack", alert["alert_id"], "--reason", "x").endswith("by alice\n")
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+    assert run(capsys, "close", alert["alert_id"], "--verdict", "benign", "--reason", "x").endswith("by uid 4000000000\n")
 
 
 def test_a_silence_has_an_owner_a_reason_and_an_end(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
