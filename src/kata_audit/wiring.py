@@ -131,19 +131,38 @@ def record(root: Path, kind: str, lines: Sequence[bytes], config: "Config") -> b
         StoreError: There is no store, or this user may not write to it.
     """
     from kata_audit.errors import StoreLockedError
-    from kata_audit.store.inbox import Message, is_waiting, leave
+    from kata_audit.store.inbox import is_waiting
+
+    sent = leave_records(root, kind, lines, config)
+    for _ in range(_TAKE_TRIES):
+        with suppress(StoreLockedError), writing(root, create=False) as writer:
+            sealer(writer, config, merges=False).seal_all()
+        if not any(is_waiting(root, message_id) for message_id in sent):
+            return True
+        time.sleep(_TAKE_SECS)
+    return False
+
+
+def leave_records(root: Path, kind: str, lines: Sequence[bytes], config: "Config") -> list[str]:
+    """Leave records of ours for the writer of a store, durably, and wait for nothing; see `record`.
+
+    Returns:
+        Ids of the messages that hold them.
+    """
+    from kata_audit.store.inbox import Message, leave
 
     now, node = SystemClock().now_ns(), config.node or default_node()
     sent = [Message(secrets.token_hex(16), now + at, kind, node, config.tenant, line) for at, line in enumerate(lines)]
     for message in sent:
         leave(root, message)
-    for _ in range(_TAKE_TRIES):
-        with suppress(StoreLockedError), writing(root, create=False) as writer:
-            sealer(writer, config, merges=False).seal_all()
-        if not any(is_waiting(root, message.message_id) for message in sent):
-            return True
-        time.sleep(_TAKE_SECS)
-    return False
+    return [message.message_id for message in sent]
+
+
+def has_store(root: Path) -> bool:
+    """Say whether there is a store at a place."""
+    from kata_audit.store.layout import Layout, check_format
+
+    return check_format(Layout(root))
 
 
 def fingerprint_key(root: Path, writer: "Writer") -> bytes:
@@ -326,12 +345,14 @@ def revert_changes(root: Path) -> "list[Act]":
     from kata_audit.node.tree import open_tree
 
     keys = load_keys(resources.files("kata_audit.node").joinpath("keys.toml").read_bytes())
+    tree = open_tree(root)
     places = {
         f"{drop_in_directory(one.base_file)}/{DROP_IN}": one.handler.name
-        for one in read_layout(open_tree(root), keys).classes
+        for one in read_layout(tree, keys).classes
         if one.base_file is not None
     }
-    return revert_node(root, [*((handler, path) for path, handler in places.items()), (journald.NAME, journald.PATH)])
+    journal = [(journald.NAME, journald.PATH)] if journald.has_settings(tree) else []
+    return revert_node(root, [*((handler, path) for path, handler in places.items()), *journal])
 
 
 def sealer(writer: "Writer", config: "Config", *, live: bool = False, merges: bool = True) -> "Sealer":

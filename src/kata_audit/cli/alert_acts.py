@@ -1,7 +1,5 @@
 """The acts of `kata-audit alerts`: what a person did, recorded in the store with who, when and why."""
 
-import os
-import pwd
 import secrets
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +8,7 @@ from typing import Any
 
 import click
 
+from kata_audit.cli.acting import account, person
 from kata_audit.cli.alert_lookup import find_ids, folded
 from kata_audit.cli.options import configured, example, store_option
 from kata_audit.cli.output import csv_lines, json_lines, output_option, write_lines
@@ -37,19 +36,6 @@ def _who_options(function: Any) -> Any:
     return why(named(store_option(function)))
 
 
-def _account() -> str:
-    """Name the account that runs this, by the system's word."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
-def _person(on_behalf: str) -> str:
-    """Name the person: who was named, else whom `sudo` names for root."""
-    return on_behalf or (os.environ.get("SUDO_USER", "") if os.getuid() == 0 else "")
-
-
 def _acts(kind: ActKind, targets: Sequence[str], *, reason: str, on_behalf: str, **parts: Any) -> list[Act]:
     """Make an act for each target.
 
@@ -58,10 +44,9 @@ def _acts(kind: ActKind, targets: Sequence[str], *, reason: str, on_behalf: str,
     """
     from kata_audit.clock import SystemClock
 
-    now, user, person = SystemClock().now_ns(), _account(), _person(on_behalf)
+    now, user, asked = SystemClock().now_ns(), account(), person(on_behalf)
     acts = [
-        Act(secrets.token_hex(16), kind, now + at, user, reason, target, person, **parts)
-        for at, target in enumerate(targets)
+        Act(secrets.token_hex(16), kind, now + at, user, reason, target, asked, **parts) for at, target in enumerate(targets)
     ]
     wrong = {(part, why): None for act in acts for part, why in mistakes_of(act)}
     if wrong:

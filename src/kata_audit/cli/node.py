@@ -1,17 +1,18 @@
 """`kata-audit node`."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kata_audit.cli.acting import account, person
 from kata_audit.cli.canary import canary
-from kata_audit.cli.options import example
+from kata_audit.cli.options import configured, example, store_option
 from kata_audit.cli.output import json_line, output_option, write_lines
-from kata_audit.cli.terminal import is_coloured, paint, show, terminal_width, wrap
-from kata_audit.errors import Problem, UsageError
+from kata_audit.cli.terminal import is_coloured, paint, say, show, terminal_width, wrap
+from kata_audit.errors import KataAuditError, Problem, UsageError
 
 if TYPE_CHECKING:
     from kata_audit.node.apply import Act
@@ -249,29 +250,67 @@ def _journald_text(one: "JournaldPlan", width: int, *, coloured: bool) -> Iterat
 @command.command("apply")
 @_plan_options
 @click.option("--unmanaged", is_flag=True, help="Write although an installer lays these files out and will delete ours.")
+@store_option
 @output_option(formats=("text", "json"))
 @example("node apply --profile production --class kata-qemu-runtime-rs")
-def apply(*, root: Path, profile: str, classes: tuple[str, ...], confirm_measured: bool, unmanaged: bool, form: str) -> None:
+def apply(
+    *,
+    root: Path,
+    profile: str,
+    classes: tuple[str, ...],
+    confirm_measured: bool,
+    unmanaged: bool,
+    store: Path,
+    form: str,
+) -> None:
     """Write a profile's drop-ins to this node: for its classes and, where none are named, for journald.
 
     Writes drop-ins only, each whole or not at all, with a backup of what stood there; restarts nothing. Where kata-deploy
-    keeps the node, its clean-up deletes what we write: give it `node plan -o helm-values` instead.
+    keeps the node, its clean-up deletes what we write: give it `node plan -o helm-values` instead. Where there is a store,
+    the change is a record in it.
     """
     from kata_audit.wiring import apply_node
 
-    acts = apply_node(root, profile, classes=classes, confirmed=confirm_measured, unmanaged=unmanaged)
-    _write_acts(acts, form)
+    def act() -> "list[Act]":
+        return apply_node(root, profile, classes=classes, confirmed=confirm_measured, unmanaged=unmanaged)
+
+    _write_acts(_recorded("apply", root, profile, store, act), form)
 
 
 @command.command("revert")
 @click.option("--root", type=click.Path(path_type=Path), default="/", show_default=True, help="The node's root.")
+@store_option
 @output_option(formats=("text", "json"))
 @example("node revert")
-def revert(*, root: Path, form: str) -> None:
-    """Take our drop-ins away, and put back byte for byte what stood in their place."""
+def revert(*, root: Path, store: Path, form: str) -> None:
+    """Take our drop-ins away, and put back byte for byte what stood in their place.
+
+    Where there is a store, the change is a record in it.
+    """
     from kata_audit.wiring import revert_changes
 
-    _write_acts(revert_changes(root), form)
+    _write_acts(_recorded("revert", root, "", store, lambda: revert_changes(root)), form)
+
+
+def _recorded(what: str, root: Path, profile: str, store: Path, act: Callable[[], "list[Act]"]) -> "list[Act]":
+    """Change a node, with a record before anything is written, and one of what was done or why it broke off."""
+    from kata_audit.clock import SystemClock
+    from kata_audit.node.acts import KIND, Change, spell_begin, spell_done, spell_failure
+    from kata_audit.wiring import has_store, leave_records, record
+
+    if not has_store(store):
+        say(f"there is no store at {show(str(store))}: this change is in no record; name one with --store")
+        return act()
+    change, clock, config = Change(what, str(root.absolute()), profile, account(), person()), SystemClock(), configured()
+    leave_records(store, KIND, [spell_begin(change, clock.now_ns())], config)
+    try:
+        acts = act()
+    except KataAuditError as error:
+        leave_records(store, KIND, [spell_failure(change, error.message, clock.now_ns())], config)
+        raise
+    if not record(store, KIND, spell_done(change, acts, clock.now_ns()), config):
+        say("the change is done; its record is durable, and waits for the process that writes to this store")
+    return acts
 
 
 def _write_acts(acts: "list[Act]", form: str) -> None:

@@ -30,8 +30,8 @@ def plan_journald(tree: Tree, profile: Profile) -> JournaldPlan:
         tree: The node's files.
         profile: What to set.
     """
-    if resolve(tree, FOLDER).kind is not Kind.DIRECTORY:
-        return _refuse("systemd keeps no settings on this node")
+    if not has_settings(tree):
+        return _refuse("systemd keeps no settings on this node, or keeps them behind a link")
     before = read_systemd(Overlay(tree, {}), "journald.conf", section=_SECTION)
     if before.unreadable:
         return _refuse(f"{', '.join(sorted(before.unreadable))} cannot be read: what is set there is not known")
@@ -50,6 +50,12 @@ def plan_journald(tree: Tree, profile: Profile) -> JournaldPlan:
             where = "another file" if found is None else found.path
             return _refuse(f"{where} is read behind the drop-in and sets {key}: change it there")
     return JournaldPlan(PATH, text, changes, "restart of systemd-journald", None)
+
+
+def has_settings(tree: Tree) -> bool:
+    """Say whether systemd's settings are where they are looked for, and behind no link: only there we write."""
+    found = resolve(tree, FOLDER)
+    return found.kind is Kind.DIRECTORY and not found.through_link
 
 
 def spell_journald(profile: Profile, values: Mapping[str, str]) -> str:

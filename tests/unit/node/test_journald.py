@@ -107,6 +107,9 @@ def test_a_key_that_a_later_file_sets_is_refused_with_that_file(tmp_path: Path) 
 
 def test_a_node_without_systemd_and_one_that_hides_its_settings_are_refused(tmp_path: Path) -> None:
     assert "no settings" in str(planned(node(tmp_path / "a")).refused)
+    linked = node(tmp_path / "c", {"etc/systemd": "-> ../elsewhere", "elsewhere/journald.conf": ""})
+    assert "behind a link" in str(planned(linked).refused)
+    assert revert_changes(tmp_path / "a") == revert_changes(linked) == []
     loop = planned(node(tmp_path / "b", {CONF: "-> journald.conf"}))
     assert "cannot be read" in str(loop.refused)
 
