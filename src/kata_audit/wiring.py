@@ -149,10 +149,14 @@ def leave_records(root: Path, kind: str, lines: Sequence[bytes], config: "Config
     Returns:
         Ids of the messages that hold them.
     """
+    from kata_audit.parse.mask import mask
+    from kata_audit.schema.own import Said, own_rows
     from kata_audit.store.inbox import Message, leave
 
     now, node = SystemClock().now_ns(), config.node or default_node()
-    sent = [Message(secrets.token_hex(16), now + at, kind, node, config.tenant, line) for at, line in enumerate(lines)]
+    rows, _ = mask(own_rows(kind, [Said(now + at, node, config.tenant, line) for at, line in enumerate(lines)]), None)
+    masked = enumerate(rows.column("raw").to_pylist())  # people type secrets too
+    sent = [Message(secrets.token_hex(16), now + at, kind, node, config.tenant, line) for at, line in masked]
     for message in sent:
         leave(root, message)
     return [message.message_id for message in sent]

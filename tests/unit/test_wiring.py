@@ -1,5 +1,7 @@
 """What a command records is in the store at once where nobody writes to it, and waits where somebody does."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from tests.findings import ACT
 from kata_audit import wiring
 from kata_audit.config import Config
 from kata_audit.predicate.tree import Compare, Op
-from kata_audit.schema.act import ACT_KIND, to_line
+from kata_audit.schema.act import ACT_KIND, from_attributes, to_line
 from kata_audit.store.layout import Layout
 from kata_audit.store.reader import EVERYTHING_IN_SCOPE
 from kata_audit.wiring import reading, record, writing
@@ -39,3 +41,18 @@ def test_beside_a_writer_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert len(list(Layout(root).inbox.iterdir())) == 1
     assert record(root, ACT_KIND, [to_line(ACT)], CONFIG)
     assert acts(root) == [to_line(ACT)] * 2
+
+
+def test_what_people_type_is_masked(tmp_path: Path) -> None:
+    """No secret of a reason reaches the disk, and the act is read all the same."""
+    with writing(tmp_path / "store", node="lab/worker"):
+        pass
+    secret = "hunter2-hunter2-hunter2"
+    typed = dataclasses.replace(ACT, reason=f"it logged password={secret}")
+    record(tmp_path / "store", ACT_KIND, [to_line(typed)], CONFIG)
+
+    [raw] = acts(tmp_path / "store")
+    read = from_attributes(json.loads(raw)["attributes"])
+    assert read is not None
+    assert (read.target, read.reason) == (ACT.target, "it logged password=*masked:keyvalue*")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
