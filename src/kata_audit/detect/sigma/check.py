@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from kata_audit.detect.attack import TACTICS, TECHNIQUES
 from kata_audit.detect.rule import Absence, Correlation, Rule
 from kata_audit.errors import Problem
 from kata_audit.predicate.pattern import Wild, pieces_of
@@ -11,23 +12,6 @@ from kata_audit.predicate.tree import And, Compare, Match, Not, OneOf, Or, Predi
 
 KA: Final = re.compile(r"KA-\d{3,}")
 """Name of a rule of ours."""
-TACTICS: Final = (
-    "reconnaissance",
-    "resource-development",
-    "initial-access",
-    "execution",
-    "persistence",
-    "privilege-escalation",
-    "defense-evasion",
-    "credential-access",
-    "discovery",
-    "lateral-movement",
-    "collection",
-    "command-and-control",
-    "exfiltration",
-    "impact",
-)
-"""Tactics of ATT&CK for enterprises, as Sigma spells them."""
 _TECHNIQUE: Final = re.compile(r"t\d{4}(?:\.\d{3})?")
 _TAGS: Final[Mapping[str, re.Pattern[str]]] = {
     "attack": re.compile(rf"{_TECHNIQUE.pattern}|[gs]\d{{4}}|{'|'.join(TACTICS)}"),
@@ -131,6 +115,8 @@ def _tags(rule: Rule) -> Iterator[str]:
             yield f"The tag `{tag}` is of no kind that we know: {', '.join(_TAGS)}."
         elif not _TAGS[namespace].fullmatch(name):
             yield f"The tag `{tag}` is not well formed: `attack.t1611`, `attack.t1552.001`, `attack.privilege-escalation`."
+        elif _TECHNIQUE.fullmatch(name) and name.upper() not in TECHNIQUES:
+            yield f"The technique `{name.upper()}` is not in our table of ATT&CK."
     if not any(tag.startswith("attack.") and _TECHNIQUE.fullmatch(tag.removeprefix("attack.")) for tag in rule.about.tags):
         yield "It names no technique of ATT&CK."
 

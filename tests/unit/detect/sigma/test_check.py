@@ -47,6 +47,7 @@ def test_a_whole_rule_is_good() -> None:
     [
         ({"description": None}, "`description` is missing"),
         ({"tags": ["attack.t16"]}, "not well formed"),
+        ({"tags": ["attack.t9999"]}, "not in our table"),
         ({"tags": ["attack.execution"]}, "names no technique"),
         ({"tags": ["attack.t1611", "colour.red"]}, "of no kind that we know"),
         ({"falsepositives": []}, "`falsepositives` is missing"),
