@@ -35,7 +35,7 @@ def anchors(page: Path) -> set[str]:
 def broken_links(page: Path) -> list[str]:
     """List the internal links of a page that lead nowhere."""
     broken = []
-    for match in LINK.finditer(re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)):
+    for match in LINK.finditer(without_code(page.read_text())):
         name, _, anchor = match["target"].partition("#")
         if "://" in name or name.startswith("mailto:"):
             continue
