@@ -28,6 +28,7 @@ from kata_audit.store.writer import Writer
 _SECOND = 1_000_000_000
 _DISCOVER_NS = _SECOND
 """How often new files are looked for, and broken sources opened again at first."""
+_ALIVE_NS = 60 * _SECOND
 _LONGEST_WAIT_NS = 60 * _SECOND
 _URGENT_BYTES = CHUNK_BYTES // 2
 """How much of one commit is for sources that cannot wait: no guest that floods its port keeps the others from being read."""
@@ -100,7 +101,7 @@ class _Tail:
     def _is_held_long(self) -> bool:
         waits = self._waiting.rows is not None and self._waiting.rows.num_rows > 0
         in_line = self._held is not None and self._held.group is not None
-        return waits and not in_line and self._clock.now_ns() - self._last_ns >= _HOLD_NS
+        return waits and not in_line and not 0 <= self._clock.now_ns() - self._last_ns < _HOLD_NS
 
     def _new(self, rows: EvidenceRows) -> EvidenceRows:
         """Leave out what was durable before the source was opened: only its first rows can be."""
@@ -140,7 +141,7 @@ class Collector:
         self._watches, self._writer, self._sealer, self._own = watches, writer, sealer, own
         self._clock, self._key, self._holding, self._spool_bytes = clock, key, holding, spool_bytes
         self._tails: list[_Tail] = []
-        self._discover_ns = 0
+        self._discover_ns = self._alive_ns = 0
         self._broken: dict[str, _Retry] = {}
         self._kept: list[EvidenceRows] = []
         self._ended: list[str] = []
@@ -197,6 +198,17 @@ class Collector:
         if self._writer.sealed_to != before:
             self._with_room(lambda: self._writer.compact(between=self._take_in))
 
+    def _say_alive(self) -> None:
+        """Say now and then that the collector is alive, so that something is sealed even where nothing happens.
+
+        A store whose newest cut is old has lost its collector, and nobody has to guess.
+        """
+        now = self._clock.now_ns()
+        if self._alive_ns <= now or now < self._alive_ns - _ALIVE_NS:
+            if self._alive_ns:
+                self._own.say("collect.alive", "INFO", "The collector is alive.", sources=str(self.following))
+            self._alive_ns = now + _ALIVE_NS
+
     def _take_in(self) -> None:
         """Take what has come and make it durable, and seal nothing."""
         rows = self._take()
@@ -213,6 +225,7 @@ class Collector:
             self._look_around(self._watches)
             self._read_all(_URGENT_BYTES, waits=False)
             self._read_all(CHUNK_BYTES, waits=True)
+            self._say_alive()
             if self._own.waiting:
                 self._kept.append(self._own.rows())
         if not self._kept:
@@ -321,11 +334,11 @@ class Collector:
     def _look_around(self, watches: Sequence[Watch]) -> None:
         """Look for what is not followed yet, now and then, and less and less often where that fails."""
         now = self._clock.now_ns()
-        if now < self._discover_ns:
+        if self._discover_ns - _DISCOVER_NS <= now < self._discover_ns:
             return
         self._discover_ns = now + _DISCOVER_NS
         known = self._writer.last_cursors()
-        taken = {name for name, retry in self._broken.items() if now < retry.at_ns}
+        taken = {name for name, retry in self._broken.items() if retry.at_ns - retry.wait_ns <= now < retry.at_ns}
         taken.update(tail.follower.name for tail in self._tails)
         for watch in watches:
             try:

@@ -88,9 +88,15 @@ class Sealer:
         """Count what was appended and seal what is due: where as much again would not fit, so that a cut is whole groups."""
         size = self.noted(rows)
         full = self._waiting >= self._policy.max_records or self._waiting_bytes + size > self._policy.max_bytes
-        old = self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS
-        if full or old:
+        if full or self._is_old():
             self.seal_all()
+
+    def _is_old(self) -> bool:
+        return self._has_passed(self._since_ns, int(self._policy.max_age_secs * _NS))
+
+    def _has_passed(self, since_ns: int, span_ns: int) -> bool:
+        """Say whether a span is over; one that began in the future is, because the clock was set back."""
+        return not 0 <= self._clock.now_ns() - since_ns < span_ns
 
     def noted(self, rows: EvidenceRows) -> int:
         """Count what was appended, and seal nothing; give its bytes."""
@@ -104,10 +110,9 @@ class Sealer:
 
         Look what commands have left, and judge what only time decides.
         """
-        if self._clock.now_ns() - self._asked_ns >= _ASK_NS:
+        if self._has_passed(self._asked_ns, _ASK_NS):
             self._take_inbox()
-        is_old = self._clock.now_ns() - self._since_ns >= self._policy.max_age_secs * _NS
-        if (self._waiting and is_old) or (self._judge is not None and self._judge.pass_time()):
+        if (self._waiting and self._is_old()) or (self._judge is not None and self._judge.pass_time()):
             self.seal_all()
 
     def seal_all(self) -> None:

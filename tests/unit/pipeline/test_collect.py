@@ -73,6 +73,28 @@ def append(path: Path, *lines: str) -> None:
         file.write("".join(f"{line}\n" for line in lines))
 
 
+def test_it_says_every_minute_that_it_is_alive(tmp_path: Path) -> None:
+    """Where nothing happens, something is sealed all the same: an old store has lost its collector."""
+    clock = ManualClock()
+    append(tmp_path / "a.log", "a 1")
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [watch(tmp_path / "a.log", clock)], clock)
+        for _ in range(150):
+            collector.step()
+            clock.advance(SECOND)
+        clock.advance(-3600 * SECOND)
+        for _ in range(70):
+            collector.step()
+            clock.advance(SECOND)
+        assert writer.sealed_to == writer.next_seq
+        collector.finish()
+    told = [json.loads(text) for text in sealed(tmp_path / "store") if text.startswith("{")]
+
+    alive = [one for one in told if one["event"] == "collect.alive"]
+    assert len(alive) == 4
+    assert alive[0]["attributes"] == {"sources": "1"}
+
+
 def test_what_comes_is_durable_then_sealed_and_counted(tmp_path: Path) -> None:
     """Of all sources in one commit; sealed when its time has come, also where nothing new comes."""
     clock = ManualClock()
@@ -150,7 +172,8 @@ def test_a_source_that_fails_is_told_and_opened_again_less_and_less_often(tmp_pa
         collector.finish()
 
     told = [json.loads(text) for text in sealed(tmp_path / "store") if text.startswith("{")]
-    assert [one["event"] for one in told] == [*["collect.source_failed"] * broken.opened, "collect.stopped"]
+    events = [one["event"] for one in told if one["event"] != "collect.alive"]
+    assert events == [*["collect.source_failed"] * broken.opened, "collect.stopped"]
     assert told[0]["attributes"] == {"source": "broken"}
 
 
