@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from tests.alert_streams import MINUTE, Stream
 from tests.findings import START_NS
+from tests.mutations import json_mutations
 
 from kata_audit.detect.alert_policy import INHIBITED_BY, AlertSettings
 from kata_audit.detect.alert_state import AlertState, read_alert_state
@@ -503,5 +504,8 @@ def test_a_state_of_another_form_is_none() -> None:
     assert read_alert_state(data) == stream.state
     for broken in (b"", b"{}", b"[]", data[:-1], data.replace(b'"v":1', b'"v":2'), data.replace(b'"level"', b'"lvl"')):
         assert read_alert_state(broken) is None
+    for seed in range(20):
+        for _, text in json_mutations(data.decode(), seed=seed):
+            read_alert_state(text.encode("utf-8", "surrogatepass"))
     assert dataclasses.replace(stream.state, last_seq=7).to_bytes() != data
     assert AlertState().to_bytes() == AlertState().to_bytes()

@@ -13,6 +13,7 @@ from tests.evidence import column
 from tests.fault.disks import Death, FaultDisk
 from tests.fault.oracle import examine
 from tests.findings import ACT
+from tests.mutations import json_mutations
 from tests.unit.store.rows import batches, evidence
 
 from kata_audit.clock import ManualClock
@@ -97,6 +98,22 @@ def test_what_is_no_message_is_set_aside(tmp_path: Path, text: bytes) -> None:
         assert waiting(writer) == [LINE]
 
     assert (root / "quarantine" / f"inbox-{name}").read_bytes() == text
+
+
+def test_whatever_stands_in_a_file_is_taken_in_or_set_aside(tmp_path: Path) -> None:
+    """No change of a message breaks the writer, and none is lost."""
+    root = tmp_path / "store"
+    store(root)
+    whole = leave(root, message(0)).read_text()
+    texts = [text for seed in range(9) for _, text in json_mutations(whole, seed=seed)]
+    for number, text in enumerate(texts, start=1):
+        (root / "inbox" / f"{5:020d}-{number:032x}.json").write_text(text, errors="surrogatepass")
+    with open_writer(root, clock=ManualClock()) as writer:
+        taken = sum(rows.num_rows for rows in iter(writer.take_inbox, None))
+        assert [raw for raw in waiting(writer) if not raw.endswith(b"\n") or b"\n" in raw[:-1]] == []
+
+    assert taken + len(list((root / "quarantine").iterdir())) == len(texts) + 1
+    assert list((root / "inbox").iterdir()) == []
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
