@@ -14,6 +14,7 @@ from kata_audit.clock import Clock
 from kata_audit.pipeline.derive import DERIVE_VERSION, Derive, batches, evidence_of
 from kata_audit.pipeline.judging import Judge
 from kata_audit.receivers.base import Receiver
+from kata_audit.receivers.file import STDIN_STREAM
 from kata_audit.schema.cursor import Cursor, parse_cursor
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.store.writer import Writer
@@ -194,6 +195,8 @@ def take(receiver: Receiver, writer: Writer, sealer: Sealer, *, key: bytes) -> I
         behind = last.end
         sealer.appended(rows)
         yield taken
+    if receiver.stream.startswith(STDIN_STREAM):
+        writer.forget([receiver.stream])
     yield taken
 
 

@@ -31,6 +31,8 @@ _HEAD_BYTES = 64 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 STDIN = "-"
+STDIN_STREAM = "stdin?"
+"""How the name of a stream of stdin begins: it never comes again."""
 _CHECK = "Check that the file is whole, then run the same command again."
 
 
@@ -101,7 +103,7 @@ class FileReceiver:
         """Name the stream: path, device, inode and first frame; stdin is another stream each time."""
         first = blake2b(self._head.partition(b"\n")[0], digest_size=8, key=key[:64]).hexdigest()
         if self._path == STDIN:
-            return f"stdin?{self._clock.now_ns()}-0-{first}"
+            return f"{STDIN_STREAM}{self._clock.now_ns()}-0-{first}"
         status = os.fstat(self._raw.fileno())
         return f"{quote(str(Path(self._path).absolute()), safe='/')}?{status.st_dev}-{status.st_ino}-{first}"
 

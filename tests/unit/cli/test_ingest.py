@@ -69,6 +69,21 @@ def test_stdin_is_an_input() -> None:
     assert rows[1]["raw_b64"] == "/wo="
 
 
+def test_stdin_is_not_remembered_for_ever(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It is another stream each time, and never gone on with; a file is known when it comes back."""
+    for number in range(3):
+        done = subprocess.run(
+            [sys.executable, "-m", "kata_audit.cli.main", "ingest", "-"], input=LINE.format(n=number).encode(), check=False
+        )
+        assert done.returncode == 0
+    (tmp_path / "a.log").write_text(LINE.format(n=1))
+    assert run(capsys, "ingest", str(tmp_path / "a.log"))[0] == 0
+    (state,) = (tmp_path / "trail" / "state").iterdir()
+
+    known = [name.partition("?")[0] for name in json.loads(state.read_bytes().partition(b" ")[2])["cursors"]]
+    assert [name for name in known if not name.startswith("kata-audit:")] == [str(tmp_path / "a.log")]
+
+
 def test_parse_says_how_much_it_understood(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """`--stats` counts every frame of every source."""
     log = tmp_path / "mixed.log"
