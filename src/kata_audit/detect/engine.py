@@ -17,6 +17,7 @@ from kata_audit.detect.limits import Limit, Tally
 from kata_audit.detect.overflow import Overflows
 from kata_audit.detect.rule import Rule
 from kata_audit.detect.ruleset import DETAIL_FIELDS, PLACE_FIELDS, Ruleset
+from kata_audit.detect.sources import Sources
 from kata_audit.detect.state import State
 from kata_audit.detect.stream import FOREVER, ORDER, Lost, Stream
 from kata_audit.predicate.rows import Columns
@@ -77,7 +78,8 @@ class _Judging:
         self._rules = ruleset
         self._state = state
         self._clock = state.clock_ns
-        self._stream = Stream(ruleset, state.stream)
+        self._sources = Sources(ruleset.rules.values(), state.sources, ruleset.lateness_ns)
+        self._stream = Stream(ruleset, state.stream, self._sources)
         self._overflows = Overflows(state.forgotten)
         self._limits: dict[str, Limit] = {}
         self._seen = Seen(state.copies)
@@ -85,7 +87,9 @@ class _Judging:
 
     def take(self, rows: RecordRows) -> None:
         """Judge records."""
-        clocks = _clocks(rows, self._clock)
+        times = _times(rows)
+        clocks = _clocks(rows, times, self._clock)
+        self._sources.note(rows, times, clocks)
         by_row: dict[int, list[Rule]] = {}
         for rule, those in self._matched(rows, clocks):
             for row in those.to_pylist():
@@ -188,6 +192,7 @@ class _Judging:
             {key: those for key, those in tallies.items() if those},
             self._seen.copies,
             {key: one for key, one in self._overflows.forgotten.items() if key in known},
+            self._sources.hours,
         )
         return state, tuple(self._findings)
 
@@ -201,11 +206,13 @@ def _columns(fields: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(field.partition(".")[0] if field.startswith("attributes.") else field for field in fields))
 
 
-def _clocks(rows: RecordRows, before_ns: int) -> Any:
+def _times(rows: RecordRows) -> Any:
+    """Give when each record happened, never later than it came."""
+    return pc.min_element_wise(rows.column("timestamp").cast(pa.int64()), rows.column("observed_timestamp").cast(pa.int64()))
+
+
+def _clocks(rows: RecordRows, times: Any, before_ns: int) -> Any:
     """Give the stream's clock at each record: the latest time so far that a host record stated and that was not to come."""
-    times = pc.min_element_wise(
-        rows.column("timestamp").cast(pa.int64()), rows.column("observed_timestamp").cast(pa.int64())
-    )
     basis = rows.column("timestamp_basis").cast(pa.string())
     stated = pc.fill_null(pc.is_in(basis, pa.array(_HOST_CLOCKS)), False)
     return pc.cumulative_max(pc.fill_null(pc.if_else(stated, times, None), 0), start=before_ns)

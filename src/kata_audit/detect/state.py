@@ -11,6 +11,7 @@ from kata_audit.detect.correlation import Entry, Window
 from kata_audit.detect.event import Event, Mark
 from kata_audit.detect.limits import Tallies, Tally
 from kata_audit.detect.overflow import Forgotten
+from kata_audit.detect.sources import Hours
 from kata_audit.detect.stream import Memory
 
 VERSION: Final = 1
@@ -28,6 +29,7 @@ class State:
     tallies: Mapping[str, Tallies] = field(default_factory=dict)
     copies: Copies = field(default_factory=dict)
     forgotten: Mapping[str, Forgotten] = field(default_factory=dict)
+    sources: Hours = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Spell the state: one JSON value, always the same bytes for the same state."""
@@ -46,6 +48,7 @@ class State:
             },
             "copies": _pairs(self.copies),
             "forgotten": self.forgotten,
+            "sources": {need: _pairs(hours) for need, hours in self.sources.items()},
         }
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
@@ -85,6 +88,7 @@ def _state(value: Any) -> State:
         {rule: _tallies(places) for rule, places in value["tallies"].items()},
         {_copy(*key): _int(seq) for key, seq in value["copies"]},
         {rule: Forgotten(_int(total), _int(told)) for rule, (total, told) in value["forgotten"].items()},
+        {_text(need): {_int(hour): _int(clock) for hour, clock in hours} for need, hours in value["sources"].items()},
     )
 
 

@@ -15,6 +15,7 @@ from kata_audit.detect.event import Event
 from kata_audit.detect.ordering import Ordering
 from kata_audit.detect.rule import Absence, Correlation
 from kata_audit.detect.ruleset import Ruleset
+from kata_audit.detect.sources import Sources
 
 FOREVER: Final = (1 << 63) - 1
 """A watermark that lets everything go."""
@@ -51,10 +52,12 @@ class Stream:
     Args:
         rules: The rules.
         memory: What was remembered. What belongs to rules that are no more is dropped.
+        sources: Who speaks: an absence is none where nobody would have told.
     """
 
-    def __init__(self, rules: Ruleset, memory: Memory) -> None:
+    def __init__(self, rules: Ruleset, memory: Memory, sources: Sources) -> None:
         self._rules = rules
+        self._sources = sources
         self.late = memory.late
         """How many events came behind the watermark."""
         self.watermark_ns = memory.watermark_ns
@@ -97,7 +100,7 @@ class Stream:
                 self._ordering.pass_by(due[0])
                 fired = self.missing[due[1]].decide()
                 self._due = self._next_due()
-                if fired is not None:
+                if fired is not None and self._sources.are_there(self._rules.rules[due[1]], due[0]):
                     fired = fired._replace(at_ns=self._ordering.watermark_ns)
                     yield fired
                     yield from self._lead(fired)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kata_audit.clock import Clock
-from kata_audit.detect.engine import flush, judge
+from kata_audit.detect.engine import judge
 from kata_audit.detect.ruleset import Ruleset
 from kata_audit.detect.state import State, from_bytes
 from kata_audit.parse.link import link
@@ -96,10 +96,12 @@ class Judge:
     def flush(self) -> int:
         """Judge what waited for the end of the input; give how many findings became durable.
 
+        What may still find its company later than the newest record waits for the next input.
+
         Raises:
             StoreError: The findings cannot be written.
         """
-        return self._settle_quietly(flush(self._ruleset, self._state))
+        return self._settle_quietly(judge(self._ruleset, self._state, _NOTHING, self._state.clock_ns))
 
     def _settle_quietly(self, judged: tuple[State, Sequence[Finding]]) -> int:
         """Go on from what no cut saves: judged again after a crash, it finds the same."""

@@ -1,0 +1,75 @@
+"""Sources that are there: an absence proves nothing where nobody would have told.
+
+For each source that some absence needs, the hours are remembered in which it spoke, with the stream's clock when that hour's
+first record came. So what a rule could see at a moment does not depend on where a log is cut.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, Final, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kata_audit.detect.blindness import CONDITIONS
+from kata_audit.detect.rule import Absence, Need, Rule
+from kata_audit.predicate.rows import evaluate
+from kata_audit.schema.record import RecordRows
+
+_HOUR_NS: Final = 3_600_000_000_000
+_REACH_HOURS: Final = 24
+"""A source that has not spoken for so long is not there."""
+_KEPT_HOURS: Final = 2 * _REACH_HOURS
+Hours: TypeAlias = Mapping[str, Mapping[int, int]]
+"""Of each source by hour since the epoch: the stream's clock when it first spoke of that hour."""
+
+
+class Sources:
+    """What is known of the sources that absences need.
+
+    Args:
+        rules: All rules.
+        hours: What was known.
+        lateness_ns: How much later than its time a record may come and still count.
+    """
+
+    def __init__(self, rules: Iterable[Rule], hours: Hours, lateness_ns: int) -> None:
+        groups = chain.from_iterable(rule.needs for rule in rules if isinstance(rule.when, Absence))
+        self._needs = sorted(frozenset(chain.from_iterable(groups)))
+        self._hours = {str(need): dict(hours.get(str(need), {})) for need in self._needs}
+        self._lateness_ns = lateness_ns
+
+    def note(self, rows: RecordRows, times: Any, clocks: Any) -> None:
+        """Note who speaks in some records.
+
+        Args:
+            rows: The records, with the columns that `CONDITIONS` ask of.
+            times: When each happened, nanoseconds since the epoch; null is never.
+            clocks: The stream's clock at each.
+        """
+        by_hour = pa.table({"hour": pc.divide(times, _HOUR_NS), "clock": clocks})
+        for need in self._needs:
+            spoke = by_hour.filter(evaluate(CONDITIONS[need], rows))
+            first = spoke.group_by("hour", use_threads=False).aggregate([("clock", "min")]).to_pydict()
+            hours = self._hours[str(need)]
+            for hour, clock in zip(first["hour"], first["clock_min"], strict=True):
+                if hour is not None:
+                    hours[hour] = min(clock, hours.get(hour, clock))
+            for old in sorted(hours)[:-_KEPT_HOURS]:
+                del hours[old]
+
+    def are_there(self, rule: Rule, at_ns: int) -> bool:
+        """Say whether a rule had a source of each group that it needs, in the day before a moment."""
+        return all(any(self._spoke(need, at_ns) for need in group) for group in rule.needs)
+
+    def _spoke(self, need: Need, at_ns: int) -> bool:
+        last = at_ns // _HOUR_NS
+        return any(
+            last - _REACH_HOURS <= hour <= last and clock <= at_ns + self._lateness_ns
+            for hour, clock in self._hours[str(need)].items()
+        )
+
+    @property
+    def hours(self) -> Hours:
+        """What is to be remembered."""
+        return {need: dict(sorted(hours.items())) for need, hours in self._hours.items() if hours}
