@@ -117,7 +117,8 @@ def to_line(finding: Finding) -> bytes:
         **{f"{_DETAIL}{name}": value for name, value in sorted(finding.detail.items())},
     }
     severity = SEVERITY_OF[finding.level]
-    return spell(FINDING_EVENT, severity, finding.title, time_ns=finding.time_ns, attributes=attributes)
+    message = f"{finding.title} (claim)" if finding.claim else finding.title
+    return spell(FINDING_EVENT, severity, message, time_ns=finding.time_ns, attributes=attributes)
 
 
 def from_attributes(attributes: Mapping[str, str], *, node: str, tenant: str) -> Finding | None:

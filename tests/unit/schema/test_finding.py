@@ -50,7 +50,7 @@ def test_a_finding_comes_back_from_its_record(finding: Finding) -> None:
     assert read == finding
     assert to_line(read) == to_line(finding)
     assert row(records, "event_name", "origin", "component", "class", "body") == (
-        *("detect.finding", "host", "kata-audit", "security", finding.title),
+        *("detect.finding", "host", "kata-audit", "security", finding.title + (" (claim)" if finding.claim else "")),
     )
 
 
