@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.evidence import derive
-from tests.findings import FINDING, own_rows
+from tests.findings import ACT, FINDING, own_rows
 
 from kata_audit.clock import SystemClock
 from kata_audit.pipeline.ingest import CutPolicy, Sealer
+from kata_audit.schema.act import ACT_KIND, ActKind
+from kata_audit.schema.act import to_line as act_line
 from kata_audit.schema.finding import FINDING_KIND, Finding, to_line
 from kata_audit.store.writer import open_writer
 
@@ -45,11 +47,20 @@ class Delivering:
 
     def find(self, *findings: Finding) -> None:
         """Seal a cut with findings."""
+        for node in sorted({one.node for one in findings}) or ["lab/worker"]:
+            self._seal(FINDING_KIND, [to_line(one) for one in findings if one.node == node], node)
+
+    def act(self, kind: ActKind, target: str, **changes: object) -> None:
+        """Seal a cut with what a person did."""
+        act = dataclasses.replace(ACT, kind=kind, target=target, time_ns=time.time_ns(), **changes)  # type: ignore[arg-type]
+        self._seal(ACT_KIND, [act_line(act)], "lab/worker")
+
+    def _seal(self, kind: str, lines: list[bytes], node: str) -> None:
         clock = SystemClock()
         with open_writer(self.store, clock=clock, node="lab/worker") as writer:
             sealer = Sealer(writer, CutPolicy(), derive, clock, int)
-            if findings:
-                writer.append(own_rows(FINDING_KIND, [to_line(one) for one in findings], said_ns=clock.now_ns()))
+            if lines:
+                writer.append(own_rows(kind, lines, said_ns=clock.now_ns(), node=node))
             sealer.seal_all()
 
     def command(self, *arguments: str) -> list[str]:

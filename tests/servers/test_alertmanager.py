@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fault.delivering import Delivering, finding
 from tests.loopback import LOOPBACK, Http
 from tests.notices import NOTICE
 from tests.servers.alertmanager import MISSING, Running, alertmanager, can_run
@@ -18,6 +19,8 @@ from kata_audit.clock import ManualClock
 from kata_audit.exporters.alertmanager import KEEP_NS, Alertmanager
 from kata_audit.exporters.base import Delivery
 from kata_audit.exporters.settings import Destination, DestinationKind
+from kata_audit.schema.act import ActKind, Verdict
+from kata_audit.schema.finding import Level
 from kata_audit.schema.notice import Notice, NoticeKind
 
 pytestmark = pytest.mark.skipif(not can_run(), reason=MISSING)
@@ -100,6 +103,29 @@ def test_it_ends_by_itself_where_we_say_no_more(tmp_path: Path) -> None:
             assert telling(server, old).refresh([kept], time.time_ns()) == Delivery(1)
 
             assert [alert["labels"]["node"] for alert in server.alerts()] == ["worker-2"]
+
+
+def test_findings_of_a_store_come_as_groups(tmp_path: Path) -> None:
+    """The whole way: findings that were sealed, the command, Alertmanager; and a person who closes an alert ends it there."""
+    with Http().running() as hook, alertmanager(tmp_path / "am", CONFIG.format(port=hook.port)) as server:
+        place = f'[[alerts.destination]]\nname = "am"\nkind = "alertmanager"\nurl = "{server.url}"\n'
+        one = Delivering(tmp_path, place + 'allow = ["127.0.0.0/8"]\nplaintext = true\nheartbeat = true\n')
+        with one.running():
+            one.find(finding(1, node="lab/a"), finding(2, node="lab/b"), finding(3, rule_id="KA-031", level=Level.CRITICAL))
+            server.wait_for(lambda: len(server.alerts()) == 4)
+            found = {group["labels"]["alertname"]: group["alerts"] for group in server.ask("alerts/groups")}
+            assert {name: len(alerts) for name, alerts in found.items()} == {
+                "KA-008": 2,
+                "KA-031": 1,
+                "KataAuditHeartbeat": 1,
+            }
+            (worst,) = found["KA-031"]
+            assert worst["labels"]["severity"] == "critical"
+            assert worst["labels"]["k8s_pod"] == "web-3"
+            one.act(ActKind.CLOSE, worst["labels"]["alert_id"], verdict=Verdict.TRUE_POSITIVE)
+            server.wait_for(lambda: "KA-031" not in [alert["labels"]["alertname"] for alert in server.alerts()])
+            server.wait_for(lambda: any(page["status"] == "resolved" for page in pages(hook)))
+            assert one.end()[0] == 0
 
 
 def test_nobody_there_is_tried_again(tmp_path: Path) -> None:

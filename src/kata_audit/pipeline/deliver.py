@@ -105,6 +105,7 @@ class Deliverer:
     ) -> None:
         self._outbox, self._folding, self._beat = outbox, folding, beat
         self._clock, self._chance, self._tell = clock, chance, tell
+        self._fresh_ns: int | None = None
         self._now_ns = self._look_ns = self._beat_ns = self._refresh_ns = 0
         self._is_stuck = self._is_stale = False
         self.failures = 0
@@ -121,9 +122,10 @@ class Deliverer:
         self._folding.resume(self._queue.state)
         self._tail = follow(self._queue.seen_to)
         self._durable_n = self._queue.next_n
+        while saved is None and self._take(silently=True):
+            pass
+        self._fresh_ns = None
         if saved is None:
-            while self._take(silently=True):
-                pass
             oldest = self._clock.now_ns() - _YOUNG_NS
             self._queue.active = {name: one for name, one in self._queue.active.items() if one.notice.time_ns >= oldest}
         self._lines = []
@@ -164,6 +166,7 @@ class Deliverer:
     def _forget_times(self) -> None:
         """Wait for nothing: the clock was put back, and what was waited for may be far away."""
         self._look_ns = self._beat_ns = self._refresh_ns = 0
+        self._fresh_ns = None if self._fresh_ns is None else min(self._fresh_ns, self._clock.now_ns())
         for line in self._lines:
             line.retry_ns = 0
 
@@ -187,7 +190,15 @@ class Deliverer:
             self._queue.state = self._folding.state()
         if step is not None:
             self._queue.seen_to = step.seen_to
+        self._note_age(now, is_new=step is not None)
         return step is not None
+
+    def _note_age(self, now: int, *, is_new: bool) -> None:
+        """Note since when nothing was sealed, by this process' own clock: what the log says may lie in the future."""
+        if self._fresh_ns is None:
+            self._fresh_ns = None if self._tail.sealed_ns is None else min(self._tail.sealed_ns, now)
+        elif is_new:
+            self._fresh_ns = now
 
     def _save(self) -> None:
         """Save what was read; where the disk does not take it, nothing of it is sent, and nothing more is read."""
@@ -304,7 +315,7 @@ class Deliverer:
         if now < self._beat_ns:
             return
         self._beat_ns = now + self._beat.every_ns
-        age = None if self._tail.sealed_ns is None else now - self._tail.sealed_ns
+        age = None if self._fresh_ns is None else now - self._fresh_ns
         if self._is_stuck or age is None or age > self._beat.stale_ns:
             if not self._is_stale:
                 self._tell("no heartbeat is sent: nothing was sealed for too long, or the outbox cannot be written")
@@ -335,7 +346,7 @@ class Deliverer:
         positions = [line.position for line in self._lines]
         refused, given_up = sum(one.refused for one in positions), sum(one.given_up for one in positions)
         now = self._clock.now_ns()
-        age = -1.0 if self._tail.sealed_ns is None else (now - self._tail.sealed_ns) / _SECOND
+        age = -1.0 if self._fresh_ns is None else (now - self._fresh_ns) / _SECOND
         return {
             "kata_audit_notices_sent_total": (
                 "counter",

@@ -230,6 +230,22 @@ def test_a_heartbeat_stops_with_the_sealing(world: World) -> None:
     assert any("no heartbeat" in line for line in world.said)
 
 
+def test_a_heartbeat_does_not_believe_a_log_from_the_future(world: World) -> None:
+    """The clock was set back, and nothing is sealed any more: the log's own times say nothing of that."""
+    watch = Taking()
+    with world.delivering((to("watch", heartbeat=True), watch)) as deliverer:
+        world.happen("a")
+        world.work(deliverer, 5)
+        world.clock.advance(-7200 * SECOND)
+        world.work(deliverer, 600)
+        stopped = watch.beats
+    with world.delivering((to("watch", heartbeat=True), watch)) as deliverer:
+        world.work(deliverer, 600)
+
+    assert stopped <= 5
+    assert watch.beats <= stopped + 4
+
+
 def test_no_heartbeat_before_anything_was_sealed(world: World) -> None:
     """An empty store proves nothing."""
     watch = Taking()
