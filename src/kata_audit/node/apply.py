@@ -1,20 +1,21 @@
 """Write a plan to the node, and take it back: drop-ins only, each durably and whole or not at all.
 
 Order of an apply: a lock, a second name for what stood there, the new file beside its place, fsync, rename, fsync of
-directories. Whatever ends it in between, the class loads as before or as planned. No service is ever restarted.
+directories; at last, in the same way, the list of what was written. Whatever ends it in between, the class loads as before
+or as planned. No service is ever restarted.
 No link is followed below the root: each directory is opened in the one before.
 """
 
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from kata_audit.errors import ReceiverError, UsageError
-from kata_audit.node import journald
+from kata_audit.node import journald, ledger
 from kata_audit.node.overlay import MARK
 from kata_audit.node.plan import Plan
 
@@ -23,6 +24,7 @@ _BACKUP: Final = ".kata-audit-backup"
 _MADE: Final = ".kata-audit-made"
 """Marks a directory of drop-ins that we made: revert removes it again."""
 _LOCK: Final = "run/kata-audit.lock"
+_LONGEST_LEDGER: Final = 1 << 20
 _OPEN: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _LINK_HINT: Final = "Make it a directory: what it leads to may belong to others."
 _ARCHIVE_HINT: Final = "Unpack it, or print the change: `kata-audit node plan -o toml`."
@@ -76,6 +78,9 @@ def apply_plan(root: Path, plan: Plan) -> list[Act]:
                 continue
             with _explained(path):
                 acts.append(Act(name, path, _write(opened, path, text.encode())))
+        if acts:
+            with _explained(ledger.PATH):
+                _note(opened, {path: ledger.hash_of(text.encode()) for _, path, text in wanted if path and text is not None})
     return acts
 
 
@@ -93,7 +98,19 @@ def revert_node(root: Path, paths: list[tuple[str, str]]) -> list[Act]:
                 done = _restore(opened, path)
             if done is not None:
                 acts.append(Act(handler, path, done))
+        with _explained(ledger.PATH), suppress(FileNotFoundError, UsageError):
+            _restore(opened, ledger.PATH)
     return acts
+
+
+def _note(root: int, written: Mapping[str, str]) -> None:
+    """Write down what was written, beside what was before; where our folder is a link or cannot be, nothing is."""
+    *above, directory, file = ledger.PATH.split("/")
+    with ExitStack() as stack, suppress(FileNotFoundError, UsageError):
+        parent = _enter(stack, root, above)
+        folder = _enter(stack, parent, [directory]) if _stat(parent, directory) is not None else None
+        held = _head(folder, _Spot(directory, file), _LONGEST_LEDGER) or b""
+        _write(root, ledger.PATH, ledger.spell_ledger({**ledger.read_ledger(held), **written}))
 
 
 def _write(root: int, name: str, data: bytes) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from kata_audit.node.ledger import Applied, find_applied
 from kata_audit.node.tree import Kind, Tree, UnreadableError, exists, read, resolve
 
 SYSTEMD: Final = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
@@ -267,6 +268,8 @@ class Host(NamedTuple):
     """Log files of the engine that a logrotate file names."""
     unreadable: Mapping[str, str]
     """Files that are there and could not be read, with why: anything may stand in them."""
+    applied: Sequence[Applied]
+    """What we wrote on this node ourselves, and what became of it."""
 
 
 def read_host(tree: Tree) -> Host:
@@ -284,6 +287,7 @@ def read_host(tree: Tree) -> Host:
         api_audit=read_api_audit(tree, unreadable),
         rotated=_rotated(tree, unreadable),
         unreadable=unreadable,
+        applied=find_applied(tree, unreadable),
     )
 
 

@@ -9,6 +9,7 @@ from kata_audit.node.document import DocumentError, parse_yaml
 from kata_audit.node.host import API_SERVERS, CLOCK_PLACES, FORWARDER_PLACES, SYSTEMD, Stated, Unit, read_size
 from kata_audit.node.keys import Release
 from kata_audit.node.known_faults import FAULTS
+from kata_audit.node.ledger import PATH as LEDGER
 
 _JOURNAL: Final = "etc/systemd/journald.conf"
 ENOUGH_LINE_BYTES: Final = 128 << 10
@@ -58,6 +59,20 @@ def _classes_found(node: Node) -> Iterator[Answer]:
         yield blind("An engine is set up, and no handler of it starts a Kata shim.", *files)
     else:
         yield blind("No engine was found where containerd, k3s, RKE2, k0s, microk8s or CRI-O keep their settings.")
+
+
+_BECAME: Final = {"gone": "is gone", "changed": "holds something else", "unreadable": "cannot be read"}
+
+
+def _still_there(node: Node) -> Iterator[Answer]:
+    lost = [one for one in node.host.applied if one.state != "same"]
+    for one in lost:
+        evidence = Evidence(one.path, None, one.state)
+        said = f"What `kata-audit node apply` wrote {_BECAME[one.state]}: /{one.path}."
+        yield blind(said, evidence) if one.state == "unreadable" else failed(said, evidence)
+    if not lost:
+        count = len(node.host.applied)
+        yield passed(f"Files that are as it wrote them: {count}." if count else "It wrote nothing on this node.")
 
 
 def _engine_level(node: Node) -> Iterator[Answer]:
@@ -450,6 +465,7 @@ JUDGES: Final[Mapping[str, Callable[[Node], Iterable[Answer]]]] = {
     "KN-030": _engine_level,
     "KN-031": _engine_log_place,
     "KN-032": _engine_format,
+    "KN-008": _seen(_still_there, "What was written on this node cannot be told.", LEDGER),
     "KN-070": _journal(_persistent),
     "KN-071": _journal(_rate),
     "KN-072": _journal(_line_max),
