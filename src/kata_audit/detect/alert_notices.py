@@ -97,7 +97,7 @@ def storm_notice(storm: Storm, now_ns: int, *, is_over: bool) -> Notice:
     return Notice(
         kind=NoticeKind.STORM,
         alert_id=storm.storm_id,
-        rule_id=storm.rule_id,
+        rule_id=storm.rule_id or f"storm-{storm.key.partition(':')[2]}",
         level=storm.level,
         title=clean(f"Storm: more alerts of {whose} than people are told of", MAX_TITLE),
         claim=storm.claim,

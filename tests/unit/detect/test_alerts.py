@@ -395,6 +395,7 @@ def test_what_guests_make_up_takes_no_room() -> None:
     for number in range(9):
         stream.find(0, rule_id=f"KA-{number}", sandbox=str(number), claim=True)
         stream.find(0, rule_id=f"KA-{number}", sandbox=f"h{number}")
+    assert {one.rule_id for one in stream.notices if one.kind == "storm"} == {"storm-claim", "storm-high"}
     assert stream.kinds().count("fired") == 10
     assert stream.find(1, rule_id="KA-100", sandbox="c", level=Level.CRITICAL).muted is None
     assert stream.find(1, rule_id="KA-100", sandbox="d", level=Level.LOW).muted is None
