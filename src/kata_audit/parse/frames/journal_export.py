@@ -10,7 +10,8 @@ import re
 
 from kata_audit.parse.about import About
 
-_BINARY_NAME = re.compile(rb"(?:\A|\n)[^\n=]+\n")
+_BINARY_NAME = re.compile(rb"[^\n=]+\n")
+_BINARY_LINE = re.compile(rb"\n[^\n=]+\n")
 _LENGTH_BYTES = 8
 _IN_TEXT = -1
 """`scanned` inside a line so long that it can only be a text field."""
@@ -42,8 +43,11 @@ def _block_end(data: bytes, start: int, scanned: int, longest_name: int) -> tupl
             return position + 1, position + 1
         if position == start or data[position - 1] == 0x0A:
             blank = data.find(b"\n\n", position)
-            if blank >= 0 and not _BINARY_NAME.search(data, max(position - 1, 0), blank + 1):
-                return blank + 2, blank + 2
+            if blank >= 0 and not _BINARY_NAME.match(data, position, blank + 1):
+                binary = _BINARY_LINE.search(data, position, blank + 1)
+                if binary is None:
+                    return blank + 2, blank + 2
+                position = binary.start() + 1  # every line before it is a text field
         end = _next_field(data, position, longest_name)
         if end is None:
             return None, position
