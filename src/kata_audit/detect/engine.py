@@ -145,7 +145,8 @@ class _Judging:
         """Judge one record by the rules that hold for it."""
         for rule in rules:
             event = record.event._replace(rule_id=rule.rule_id)
-            if record.copy_key is not None and self._seen.is_copy(event, record.copy_key):
+            speaks = rule.rule_id not in self._rules.company  # to an absence, a copy is the same company
+            if speaks and record.copy_key is not None and self._seen.is_copy(event, record.copy_key):
                 continue
             self._tell(rule, event, self._clock)
             if self._rules.readers[rule.rule_id]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kata_audit.predicate.tree import NOTHING, And, Everything, Not, Or, Predicate, fields_of
+from kata_audit.predicate.tree import NOTHING, And, Everything, Match, Not, Or, Predicate, Syntax, Text, all_of, fields_of
 from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
 
 WORD_COLUMNS: Final = tuple(str(field.name) for field in RECORD_SCHEMA if pa.types.is_dictionary(field.type))
@@ -123,6 +123,30 @@ def upper_bound(where: Predicate, known: frozenset[str]) -> Predicate:
         And(parts=(Present(field='origin'), Everything()))
     """
     return _bound(where, known, holds=True)
+
+
+def rest_of(where: Predicate, known: frozenset[str]) -> Predicate:
+    """Give what is left to ask where the upper bound of a condition is known to hold: not what known fields settled.
+
+    What is cheap to ask stands first.
+
+    Example:
+        >>> rest_of(And((Present("origin"), Present("body"))), frozenset({"origin"}))
+        Present(field='body')
+    """
+    if isinstance(where, And):
+        return all_of(*sorted((rest_of(part, known) for part in where.parts), key=_dearness))
+    return Everything() if known.issuperset(fields_of(where)) else where
+
+
+def _dearness(where: Predicate) -> int:
+    """Say how dear a condition is to ask: patterns most, and among them those with most to look at."""
+    if isinstance(where, And | Or):
+        return sum(map(_dearness, where.parts))
+    if isinstance(where, Not):
+        return _dearness(where.part)
+    dear = isinstance(where, Text) or (isinstance(where, Match) and where.syntax is Syntax.REGEX)
+    return (100 if dear else 1) * (10 if set(fields_of(where)) & {"body", "raw"} else 1)
 
 
 def _bound(where: Predicate, known: frozenset[str], *, holds: bool) -> Predicate:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import re2
 
 from kata_audit.predicate.calendar import part_of
 from kata_audit.predicate.fields import ATTRIBUTE, Kind, fit, kind_of
 from kata_audit.predicate.network import network_regex
-from kata_audit.predicate.pattern import NUMBER_REGEX, regex_of, regex_of_text
+from kata_audit.predicate.pattern import NUMBER_REGEX, Wild, pieces_of, regex_of, regex_of_text
 from kata_audit.predicate.tree import (
     And,
     Compare,
@@ -32,6 +33,7 @@ from kata_audit.predicate.tree import (
     Present,
     Relation,
     SameAs,
+    Syntax,
     Text,
 )
 from kata_audit.schema.record import RecordRows
@@ -49,6 +51,9 @@ _RELATIONS: dict[Relation, Callable[[str, str], bool]] = {
     Relation.STARTSWITH: str.startswith,
     Relation.ENDSWITH: str.endswith,
 }
+_LONG_REGEX = 60
+"""Characters of a regex from which on making it is dear."""
+_FEW_TEXTS = 2048
 _ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
@@ -91,9 +96,11 @@ def evaluate(where: Predicate, rows: RecordRows | Columns) -> pa.BooleanArray:
         A mask of one bit a row, without nulls.
     """
     columns = rows if isinstance(rows, Columns) else Columns(rows)
-    if isinstance(where, And | Or):
-        join, masks = (pc.and_ if isinstance(where, And) else pc.or_), [evaluate(part, columns) for part in where.parts]
-        return reduce(join, masks) if masks else _all(columns, held=isinstance(where, And))
+    if isinstance(where, And):
+        return _every(where, columns)
+    if isinstance(where, Or):
+        masks = [evaluate(part, columns) for part in where.parts]
+        return reduce(pc.or_, masks) if masks else _all(columns, held=False)
     if isinstance(where, Not):
         return pc.invert(evaluate(where.part, columns))
     if isinstance(where, Everything):
@@ -102,6 +109,17 @@ def evaluate(where: Predicate, rows: RecordRows | Columns) -> pa.BooleanArray:
         pattern = regex_of_text(where.needle)
         return pc.or_(*(_decided(columns.column(name), lambda texts: _found(texts, pattern)) for name in ("body", "raw")))
     return _leaf(where, columns)
+
+
+def _every(where: And, columns: Columns) -> pa.BooleanArray:
+    """Ask one part after the other, as long as any row is left."""
+    held = None
+    for part in where.parts:
+        mask = evaluate(part, columns)
+        held = mask if held is None else pc.and_(held, mask)
+        if not pc.any(held).as_py():
+            return held
+    return _all(columns, held=True) if held is None else held
 
 
 def _all(columns: Columns, *, held: bool) -> pa.BooleanArray:
@@ -129,7 +147,7 @@ def _decided(column: Any, test: Callable[[Any], Any]) -> Any:
 
 def _test(where: Compare | OneOf | Match | Number | InNetwork | InTime, values: Any) -> Any:
     if isinstance(where, Match):
-        return _found(values, regex_of(where))
+        return _fits(where, values)
     if isinstance(where, InNetwork):
         return _found(values, network_regex(where.network))
     if isinstance(where, OneOf):
@@ -148,8 +166,37 @@ def _value_set(values: frozenset[str] | frozenset[int], type_: Any) -> Any:
     return pa.array(sorted(values), type_)
 
 
+def _fits(where: Match, texts: Any) -> Any:
+    """Ask for a pattern; for one text at the begin, at the end or anywhere without a regex, which takes time to make."""
+    pieces = pieces_of(where.pattern) if where.syntax is Syntax.WILDCARD else ()
+    match pieces:
+        case [str(text), Wild.ANY]:
+            look = pc.starts_with
+        case [Wild.ANY, str(text)]:
+            look = pc.ends_with
+        case [Wild.ANY, str(text), Wild.ANY]:
+            look = pc.match_substring
+        case _:
+            return _found(texts, regex_of(where))
+    return look(texts, text) if where.cased else look(pc.ascii_lower(texts), _lower(text))
+
+
+def _lower(text: str) -> str:
+    """Lower A to Z, and no other letter."""
+    return "".join(char.lower() if char.isascii() else char for char in text)
+
+
 def _found(texts: Any, pattern: str) -> Any:
-    return pc.match_substring_regex(texts, pattern)
+    """Find a regex; a long one in few texts by one that was made before, as making it takes longer than to look."""
+    if len(pattern) < _LONG_REGEX or len(texts) > _FEW_TEXTS:
+        return pc.match_substring_regex(texts, pattern)
+    search = _made(pattern).search
+    return pa.array([None if text is None else search(text) is not None for text in texts.to_pylist()], pa.bool_())
+
+
+@lru_cache(maxsize=1024)
+def _made(pattern: str) -> Any:
+    return re2.compile(pattern)
 
 
 def _same(where: SameAs, columns: Columns) -> Any:

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kata_audit.detect import prefilter, profiles
-from kata_audit.detect.literals import Literal, literals_of
+from kata_audit.detect.attributes import Attributes
+from kata_audit.detect.literals import Literal, branches_of, literals_of
 from kata_audit.detect.prefilter import Prefilter
 from kata_audit.detect.profiles import profiles_of
 from kata_audit.detect.regex_literals import literals_of_regex
@@ -203,6 +204,32 @@ def test_a_needle_across_two_rows_stands_in_neither(scan: Callable[[Sequence[byt
     found = rows_of_needles(scan(needles), needles, texts)
 
     assert {needle: rows.to_pylist() for needle, rows in found.items()} == {0: [4, 5], 1: [4]}
+
+
+def test_attributes_are_found_by_key() -> None:
+    """As a lookup in the map finds them: in a slice, behind rows that state nothing, the first where one stands twice."""
+    stated = [[("k", "1")], None, [], [("x", "1"), ("k", "2")], [("k", "1"), ("k", "2")], [("K", "1")], [("k", None)]]
+    whole = pa.array(stated, RECORD_SCHEMA.field("attributes").type)
+    for column in (whole, whole.slice(1, 4), whole.slice(2, 1)):
+        found, rows = Attributes(column), pa.array(range(len(column)), pa.int64())
+        for key in ("k", "x", "none"):
+            assert found.of_rows(key, rows).to_pylist() == pc.map_lookup(column, pa.scalar(key), "first").to_pylist()
+
+    assert Attributes(whole).of_rows("k", pa.array([4, 6, 1], pa.int64())).to_pylist() == ["1", None, None]
+    assert Attributes(whole).stated("k")[0].to_pylist() == [0, 3, 4, 4, 6]
+
+
+def test_branches_are_few_and_alike_in_what_they_ask() -> None:
+    """Words of one field stay together; what would make too many branches stays whole."""
+    body = [Match("body", f"*{word}*", Syntax.WILDCARD) for word in ("exec", "nsenter")]
+    event = Compare("event_name", Op.EQ, "exec")
+
+    assert branches_of(And((event, Or((*body, Present("k8s_pod")))))) == (
+        And((event, Or(tuple(body)))),
+        And((event, Present("k8s_pod"))),
+    )
+    wide = Or(tuple(Present(f"attributes.k{number}") for number in range(20)))
+    assert branches_of(And((event, wide))) == (And((event, wide)),)
 
 
 def test_profiles_leave_out_what_a_guest_can_widen(monkeypatch: pytest.MonkeyPatch) -> None:
