@@ -24,7 +24,11 @@ from kata_audit.store.tail import Tail
 
 _SECOND: Final = 1_000_000_000
 _LOOK_NS: Final = _SECOND
-"""How often the store is looked at, and the fold is told the time."""
+"""How often the store is looked at."""
+_TICK_NS: Final = 5 * _SECOND
+"""How often the fold is told the time where nothing is said: escalations and ends of storms come of it."""
+_SEEN_NS: Final = 600 * _SECOND
+"""How often it is saved how far the store was read where nothing in it was ours; what was not saved is read again."""
 _LATE_NS: Final = 15 * _SECOND
 """Time passes in the fold with so much delay: a record is sealed some seconds after it was said, and counts at its time."""
 _FIRST_WAIT_NS: Final = _SECOND
@@ -106,8 +110,8 @@ class Deliverer:
         self._outbox, self._folding, self._beat = outbox, folding, beat
         self._clock, self._chance, self._tell = clock, chance, tell
         self._fresh_ns: int | None = None
-        self._now_ns = self._look_ns = self._beat_ns = self._refresh_ns = 0
-        self._is_stuck = self._is_stale = False
+        self._now_ns = self._look_ns = self._tick_ns = self._seen_ns = self._beat_ns = self._refresh_ns = 0
+        self._is_stuck = self._is_stale = self._is_changed = False
         self.failures = 0
         self._load(follow, destinations)
 
@@ -165,7 +169,7 @@ class Deliverer:
 
     def _forget_times(self) -> None:
         """Wait for nothing: the clock was put back, and what was waited for may be far away."""
-        self._look_ns = self._beat_ns = self._refresh_ns = 0
+        self._look_ns = self._tick_ns = self._seen_ns = self._beat_ns = self._refresh_ns = 0
         self._fresh_ns = None if self._fresh_ns is None else min(self._fresh_ns, self._clock.now_ns())
         for line in self._lines:
             line.retry_ns = 0
@@ -175,19 +179,20 @@ class Deliverer:
         if self._is_stuck:
             self._save()
             return False
-        before = self._queue.next_n
         busy = self._take(silently=False)
-        if busy or before != self._queue.next_n:
+        if self._is_changed or self._now_ns >= self._seen_ns:
             self._save()
         return busy
 
     def _take(self, *, silently: bool) -> bool:
-        step, before = self._tail.step(), self._queue.next_n
-        now = self._clock.now_ns()
-        for notice in self._folding.fold(None if step is None else step.rows, now - _LATE_NS):
-            self._queue.add(notice, now, silently=silently)
-        if step is not None or self._queue.next_n != before:
-            self._queue.state = self._folding.state()
+        """Take in what was sealed since, and now and then the time alone; say whether there was a new cut."""
+        step, before, now = self._tail.step(), self._queue.next_n, self._clock.now_ns()
+        rows = None if step is None or not step.rows.num_rows else step.rows
+        if rows is not None or now >= self._tick_ns:
+            self._tick_ns = now + _TICK_NS
+            for notice in self._folding.fold(rows, now - _LATE_NS):
+                self._queue.add(notice, now, silently=silently)
+        self._is_changed = self._is_changed or rows is not None or self._queue.next_n != before
         if step is not None:
             self._queue.seen_to = step.seen_to
         self._note_age(now, is_new=step is not None)
@@ -203,6 +208,9 @@ class Deliverer:
     def _save(self) -> None:
         """Save what was read; where the disk does not take it, nothing of it is sent, and nothing more is read."""
         self._queue.prune([line.position for line in self._lines])
+        if self._is_changed:
+            self._queue.state = self._folding.state()
+        self._seen_ns = self._clock.now_ns() + _SEEN_NS
         try:
             self._outbox.save(NOTICES, self._queue.values())
         except StoreError as error:
@@ -210,7 +218,7 @@ class Deliverer:
                 self._tell(error.diagnostics())
             self._is_stuck = True
             return
-        self._is_stuck, self._durable_n = False, self._queue.next_n
+        self._is_stuck, self._is_changed, self._durable_n = False, False, self._queue.next_n
         self._save_positions()
 
     def _save_positions(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 from tests.evidence import derive
 from tests.notices import NOTICE
+from tests.unit.store.rows import evidence
 
 from kata_audit.clock import ManualClock
 from kata_audit.exporters.base import Delivery, Exporter
@@ -95,6 +96,7 @@ class World:
         self.clock = ManualClock()
         self.store, self.outbox = folder / "store", folder / "store.outbox"
         self.said: list[str] = []
+        self._cuts = 0
         with self._writing():
             pass
 
@@ -110,6 +112,13 @@ class World:
             own.say("alert.act", "INFO", "x", alert=alert, level=level, over="yes" if over else "no")
         with self._writing() as (writer, sealer):
             writer.append(own.rows())
+            sealer.seal_all()
+
+    def noise(self) -> None:
+        """Seal a cut in which nothing of ours happened."""
+        self._cuts += 1
+        with self._writing() as (writer, sealer):
+            writer.append(evidence([b"something\n"], stream=f"noise-{self._cuts}"))
             sealer.seal_all()
 
     @contextmanager

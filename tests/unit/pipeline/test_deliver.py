@@ -121,6 +121,28 @@ def test_started_again_it_goes_on(world: World) -> None:
     assert pager.alerts == ["a", "b", "while down ab", "c", "while down c", "while down "]
 
 
+def test_what_is_not_ours_is_written_down_seldom(world: World) -> None:
+    """A busy store has a cut every few seconds, and nothing in most of them is for anybody; a restart reads them again."""
+    pager = Taking()
+    notices = world.outbox / "notices"
+    with world.delivering((to("pager"), pager)) as deliverer:
+        world.happen("a")
+        world.work(deliverer)
+        before = notices.stat().st_ino
+        for _ in range(5):
+            world.noise()
+            world.work(deliverer)
+        assert notices.stat().st_ino == before
+        world.work(deliverer, 600)
+        assert notices.stat().st_ino != before
+        world.noise()
+        world.happen("b")
+    with world.delivering((to("pager"), pager)) as deliverer:
+        world.work(deliverer)
+
+    assert pager.alerts == ["a", "b"]
+
+
 def test_the_first_time_it_tells_what_is_still_the_matter(world: World) -> None:
     """Not the whole past: what is over is over, and what is old is told by `alerts list`."""
     world.happen("old")
