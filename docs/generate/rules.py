@@ -8,6 +8,7 @@ from kata_audit.detect.attack import TECHNIQUES, techniques_of
 from kata_audit.detect.explain import NEEDS, code, explain
 from kata_audit.detect.rule import Absence, Correlation, Rule
 from kata_audit.detect.sigma.check import KA
+from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.detect.sigma.reader import read_rules
 from kata_audit.pipeline.samples import Sample, read_samples
 from kata_audit.rules.files import rule_files, sample_files
@@ -76,6 +77,17 @@ def _needs(rule: Rule) -> str:
     return items(groups) + "\n\nWhere a sandbox lacks one of these, the rule says `blind`, and never that all is quiet."
 
 
+def _lists(rule: Rule, rules: Mapping[str, Rule]) -> str:
+    """Name the lists of the configuration that it, or a part of it, leaves out."""
+    names = sorted({name for one in (rule, *(rules[base] for base in _bases(rule))) for name in one.about.lists})
+    lines = "\n".join(f"- `{name}`: {sentences(LISTS[name], '  ')}" for name in names)
+    return (
+        f"\n\nWhat is allowed at a place stands in these lists of `[rules.lists]`, which are empty until filled:\n\n{lines}"
+        if names
+        else ""
+    )
+
+
 def _attack(rule: Rule) -> str:
     return (
         items(
@@ -104,7 +116,7 @@ def page(rule: Rule, rules: Mapping[str, Rule], samples: Sequence[Sample]) -> st
     body = [
         _section("What it looks for", "\n".join(_looks_for(rule, rules))),
         _section("What it needs", _needs(rule)),
-        _section("False positives", items(about.false_positives)),
+        _section("False positives", items(about.false_positives) + _lists(rule, rules)),
         _section("What to do", "\n".join(f"{n}. {sentences(text, '   ')}" for n, text in enumerate(about.respond, 1))),
         _section("What it does not catch", items(about.evasions)),
         _section("ATT&CK", _attack(rule)),

@@ -26,6 +26,38 @@ _QUERIES = (
     "",
     "NOT (NOT (a OR b)) )",
 )
+_ID = "6a3a4c7e-6b1c-4f0e-9a51-0d6a4f1c000"
+_RULE = f"""title: a
+id: {_ID}1
+name: a
+logsource: {{product: kata, service: cri}}
+detection:
+  k: ["b?r", x]
+  s:
+    body|contains|all: ['a\\*b', "c"]
+    image|re|i: '^x.*[yz]$'
+    attributes.ip|cidr: [10.0.0.0/8, 'fd00::/8']
+    severity_number|gte: 17
+    timestamp|hour: [1, 2]
+    exec_id|expand: '%allowed_devices%'
+  f: {{k8s_pod: null, sandbox_id|fieldref: container_id, object|windash|base64offset: " -a"}}
+  condition: (k or 1 of s*) and not f
+kata: {{needs: [[cri], [agent]], group-by: [node]}}
+"""
+_CORRELATION = f"""title: b
+id: {_ID}2
+correlation:
+  {{type: value_sum, rules: [a], group-by: [x], timespan: 5m, condition: {{gt: 3, field: pid}}, aliases: {{x: {{a: node}}}}}}
+"""
+_ABSENCE = f"""title: c
+id: {_ID}3
+absence: {{trigger: a, unless: [a], group-by: node, before: 1h}}
+"""
+_FILTER = f"""title: d
+id: {_ID}4
+logsource: {{product: kata}}
+filter: {{rules: [a], n: {{node|startswith: lab}}, condition: not n}}
+"""
 
 
 def _messages(entries: list[bytes]) -> Iterator[bytes]:
@@ -72,6 +104,7 @@ def seeds() -> dict[str, list[bytes]]:
     return {
         **found,
         "query": [query.encode() for query in _QUERIES],
+        "rules": [_RULE.encode(), f"{_RULE}---\n{_CORRELATION}".encode(), f"{_RULE}---\n{_ABSENCE}---\n{_FILTER}".encode()],
         "note": [NOTE, TEXT.encode()],
         "keys": [SIGNER.spell().encode(), SIGNER.verifier.vkey.encode()],
         "checkpoint": [TEXT.encode(), TEXT.encode() + b"more\n"],

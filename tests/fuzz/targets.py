@@ -15,6 +15,8 @@ from tests.evidence import derive
 from tests.unit.tlog import bundles
 
 from kata_audit import verify_bundle
+from kata_audit.detect.rule import Absence, Correlation
+from kata_audit.detect.sigma.reader import examine_rules
 from kata_audit.errors import CheckpointError, KataAuditError, QueryError
 from kata_audit.parse.mask import mask
 from kata_audit.parse.split import Held, finish, split
@@ -181,6 +183,16 @@ def fuzz_query(data: bytes) -> None:
     print_sql(where)
 
 
+def fuzz_rules(data: bytes) -> None:
+    """A rule file is rules that can be asked of records, or mistakes that have their lines."""
+    rules, problems = examine_rules([("rules.yml", data)])
+    assert all(re.fullmatch(r"rules\.yml:\d+", problem.where) for problem in problems)
+    for rule in rules:
+        if not isinstance(rule.when, Correlation | Absence):
+            assert len(evaluate(rule.when, _NO_ROWS)) == 0
+            print_sql(rule.when)
+
+
 def fuzz_note(data: bytes) -> None:
     """Only the one text that was signed opens, whatever stands around its signature."""
     try:
@@ -244,6 +256,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "mask": fuzz_mask,
     "derive": fuzz_derive,
     "query": fuzz_query,
+    "rules": fuzz_rules,
     "note": fuzz_note,
     "keys": fuzz_keys,
     "checkpoint": fuzz_checkpoint,

@@ -132,6 +132,7 @@ def _explained(rule: "Rule", rules: dict[str, "Rule"]) -> dict[str, Any]:
         "cannot_see": list(about.evasions),
         "respond": list(about.respond),
         "references": list(about.references),
+        "lists": list(about.lists),
         "parts": [_explained(rules[name], rules) for name in names],
     }
 
@@ -146,6 +147,7 @@ def _page(one: dict[str, Any]) -> Iterator[str]:
         yield from _section("query", [one["query"]["sql"], f"with {json_line({'parameters': one['query']['parameters']})}"])
     yield from _section("blind without", [" or ".join(group) for group in one["blind_without"]])
     for title, key in (
+        ("leaves out what is in", "lists"),
         ("may be harmless", "false_positives"),
         ("cannot see", "cannot_see"),
         ("respond", "respond"),

@@ -103,6 +103,8 @@ class About:
     evasions: tuple[str, ...]
     """What it does not catch, and what else sees that."""
     references: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+    """Lists of the configuration that its selections ask for, filled or empty; without those of rules that it counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,13 +214,22 @@ def simplify(where: Predicate) -> Predicate:
         return Everything() if inner == NOTHING else NOTHING if inner == Everything() else Not(inner)
     if isinstance(where, And):
         parts = [part for inner in where.parts for part in _parts(simplify(inner), And)]
-        return NOTHING if NOTHING in parts else all_of(*dict.fromkeys(parts))
+        return NOTHING if NOTHING in parts else all_of(*_narrowed(dict.fromkeys(parts)))
     if isinstance(where, Or):
         parts = [part for inner in where.parts for part in _parts(simplify(inner), Or)]
         return Everything() if Everything() in parts else any_of(*_merged(dict.fromkeys(parts)))
     if isinstance(where, OneOf) and len(where.values) <= 1:
         return Compare(where.field, Op.EQ, *where.values) if where.values else NOTHING
     return where
+
+
+def _narrowed(parts: Iterable[Predicate]) -> Iterator[Predicate]:
+    """Leave out that a text is one of some, where it is said beside it which one of them it is."""
+    kept = list(parts)
+    exact = {part.field: part.value for part in kept if isinstance(part, Compare) and part.op is Op.EQ}
+    for part in kept:
+        if not isinstance(part, OneOf) or exact.get(part.field) not in part.values:
+            yield part
 
 
 def _merged(parts: Iterable[Predicate]) -> Iterator[Predicate]:

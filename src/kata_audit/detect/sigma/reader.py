@@ -10,6 +10,7 @@ from kata_audit.detect.sigma.about import SILENT, Head, read_head
 from kata_audit.detect.sigma.companions import Bases, read_absence, read_correlation, references_of
 from kata_audit.detect.sigma.detection import Detection, read_detection
 from kata_audit.detect.sigma.documents import Document, read_documents
+from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.detect.sigma.logsources import NEEDS, LogsourceError, condition_of
 from kata_audit.detect.sigma.report import Report
 from kata_audit.detect.sigma.values import Lists
@@ -137,7 +138,7 @@ class _Reader:
             needs=NEEDS.get(_service(document) or "", ()) if head.needs is None else head.needs,
             group_by=stated_by if head.group_by is None else head.group_by,
             silent=self._is_silent(head),
-            about=head.about,
+            about=replace(head.about, lists=_lists_of(document)),
             place=document.place(),
         )
 
@@ -180,14 +181,19 @@ class _Reader:
 
     def _lists_in(self, document: Document) -> list[bytes]:
         """Spell the filled lists that a document names: they are part of what it finds."""
-        text = repr(document.data)
-        return [f"{name}={list(self._lists[name])!r}".encode() for name in sorted(self._lists) if f"%{name}%" in text]
+        filled = (name for name in _lists_of(document) if name in self._lists)
+        return [f"{name}={list(self._lists[name])!r}".encode() for name in filled]
 
 
 def _service(document: Document) -> str | None:
     logsource = document.data.get("logsource")
     service = logsource.get("service") if isinstance(logsource, dict) else None
     return service if isinstance(service, str) else None
+
+
+def _lists_of(document: Document) -> tuple[str, ...]:
+    text = repr(document.data)
+    return tuple(name for name in sorted(LISTS) if f"%{name}%" in text)
 
 
 def _digest(document: Document, *others: bytes) -> str:
