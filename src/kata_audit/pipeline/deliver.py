@@ -23,7 +23,7 @@ from kata_audit.store.outbox import NOTICES, POSITIONS, Outbox
 from kata_audit.store.tail import Tail
 
 _SECOND: Final = 1_000_000_000
-_LOOK_NS: Final = _SECOND
+_LOOK_NS: Final = _SECOND // 4
 """How often the store is looked at."""
 _TICK_NS: Final = 5 * _SECOND
 """How often the fold is told the time where nothing is said: escalations and ends of storms come of it."""
