@@ -397,7 +397,7 @@ class _Fold(Books):
         alert = self._put(replace(alert, rounds=rounds, escalate_ns=None, muted=None, muted_by="", escalations=0))
         if was_closed:
             return
-        if alert.round.told_ns is not None and not alert.group_id:
+        if alert.round.told_ns is not None and (alert.told or not alert.group_id):  # told alone before it was of a group
             self.notices.append(alert_notice(NoticeKind.RESOLVED, alert, self._now_ns, self._settings.runbook_url))
         self._close_group(alert.group_id)
         for other in self._neighbours(alert):

@@ -44,3 +44,8 @@ class Alerting:
     def state(self) -> str:
         """Give the state to go on from."""
         return self.alerts.to_bytes().decode("ascii")
+
+    def is_muted(self, alert_id: str) -> bool:
+        """Say whether an alert calls nobody just now: it is silenced, say. What is no alert of the fold is not."""
+        alert = self.alerts.alerts.get(alert_id)
+        return alert is not None and alert.muted is not None

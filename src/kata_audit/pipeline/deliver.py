@@ -58,6 +58,10 @@ class Folding(Protocol):
         """Give the state to go on from."""
         ...
 
+    def is_muted(self, alert_id: str) -> bool:
+        """Say whether an alert that was told of calls nobody just now."""
+        ...
+
 
 class Beat(NamedTuple):
     """When heartbeats are told: every so often, and not where the newest cut is older than `stale_ns`."""
@@ -314,6 +318,7 @@ class Deliverer:
                 one.notice
                 for one in self._queue.active.values()
                 if line.wants(one.notice) and one.n < self._durable_n and one.notice.alert_id not in waiting
+                if not self._folding.is_muted(one.notice.alert_id)
             ]
             if there:
                 self._attempt(line, partial(line.exporter.refresh, there, now))

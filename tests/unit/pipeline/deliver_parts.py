@@ -34,12 +34,16 @@ class EveryAct:
 
     def __init__(self) -> None:
         self._count = 0
+        self.muted: set[str] = set()
 
     def resume(self, state: str) -> None:
         self._count = int(state or "0")
 
     def state(self) -> str:
         return str(self._count)
+
+    def is_muted(self, alert_id: str) -> bool:
+        return alert_id in self.muted
 
     def fold(self, rows: RecordRows | None, now_ns: int) -> Sequence[Notice]:  # noqa: ARG002 - time alone tells nothing here
         notices = []
@@ -97,6 +101,7 @@ class World:
         self.store, self.outbox = folder / "store", folder / "store.outbox"
         self.said: list[str] = []
         self._cuts = 0
+        self.folding = EveryAct()
         with self._writing():
             pass
 
@@ -128,7 +133,7 @@ class World:
             yield Deliverer(
                 lambda after: Tail(self.store, ["act"], after),
                 outbox,
-                EveryAct(),
+                self.folding,
                 destinations,
                 beat=BEAT,
                 clock=self.clock,
@@ -156,3 +161,15 @@ def until(holds: Callable[[], bool], work: Callable[[], object], most: int = 10_
             return times
         work()
     raise AssertionError("it never came")
+
+
+class Forgetting(Taking):
+    """A destination that forgets what it is not told again; `refreshed` is what it was told again, each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refreshed: list[list[str]] = []
+
+    def refresh(self, notices: Sequence[Notice], now_ns: int) -> Delivery:  # noqa: ARG002 - it keeps no time
+        self.refreshed.append([notice.alert_id for notice in notices])
+        return Delivery(len(notices))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fault.disks import FaultDisk
-from tests.unit.pipeline.deliver_parts import DEAD, SECOND, Taking, World, to, until
+from tests.unit.pipeline.deliver_parts import DEAD, SECOND, Forgetting, Taking, World, to, until
 
 from kata_audit.errors import StoreError
 from kata_audit.exporters.base import Delivery
@@ -222,6 +222,23 @@ def test_the_second_way_survives_a_restart(world: World) -> None:
             world.work(deliverer, 70)
 
     assert mail.alerts == ["worse"]
+
+
+def test_what_forgets_is_told_again_of_what_is_not_over(world: World) -> None:
+    """Every minute, after a restart too: neither of what is over, nor silenced, nor of what it was never told."""
+    one = Forgetting()
+    with world.delivering((to("am"), one)) as deliverer:
+        world.happen("a", "b", "c")
+        world.happen("little", level="low")
+        world.work(deliverer, 62)
+        world.happen("b", over=True)
+        world.folding.muted.add("c")
+        world.work(deliverer, 60)
+    with world.delivering((to("am"), one)) as deliverer:
+        world.work(deliverer, 1)
+
+    assert one.refreshed == [["a", "b", "c"], ["a", "b", "c"], ["a"], ["a"]]
+    assert one.alerts == ["a", "b", "c", "b"]
 
 
 def test_a_heartbeat_is_told_while_all_is_well(world: World) -> None:
