@@ -168,6 +168,8 @@ def _text(field: str, parts: list[str | SpecialChars], *, cased: bool) -> Predic
             return Compare(field, Op.EQ, text.lower())
         if cased or not any(char.isascii() and char.isalpha() for char in text):
             return Compare(field, Op.EQ, text)
+    if parts and all(part is SpecialChars.WILDCARD_MULTI for part in parts):
+        return Present(field)
     pattern = "".join(escape(part) if isinstance(part, str) else _WILD[part] for part in parts)
     return Match(field, pattern, Syntax.WILDCARD, cased)
 

@@ -47,6 +47,8 @@ def holds(selection: Any, *, lists: dict[str, list[str]] | None = None, **record
         ({"body": ""}, {"body": ""}, True),
         ({"body": ""}, {}, False),
         ({"body|contains": "B"}, {"body": "abc"}, True),
+        ({"body": "*"}, {"body": ""}, True),
+        ({"body|contains": ""}, {}, False),
         ({"body|startswith": "B"}, {"body": "abc"}, False),
         ({"body|endswith": "C"}, {"body": "abc"}, True),
         ({"body|contains|all": ["a", "c"]}, {"body": "abc"}, True),
@@ -168,6 +170,7 @@ def test_exact_words_become_gates() -> None:
         "event_name", frozenset({"exec.a", "exec.b"})
     )
     assert when_of({"a": {"k8s_pod": "1-2"}, "condition": "a"}) == Compare("k8s_pod", Op.EQ, "1-2")
+    assert when_of({"a": {"k8s_pod": "*"}, "condition": "a"}) == Present("k8s_pod")
     assert when_of({"a": {"k8s_pod": None}, "condition": "a"}) == Not(Present("k8s_pod"))
 
 
