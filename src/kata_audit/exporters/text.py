@@ -41,7 +41,7 @@ def plain(text: str, limit: int) -> str:
         '\\x3c!channel\\x3e see\\x0ahttps:\\x2f/bad.example'
     """
     kept = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(show(part) for part in re.split("([\x00-\x1f])", _ACTIVE.sub(lambda found: number(found[0]), kept)))
+    return show(_ACTIVE.sub(lambda found: number(found[0]), kept))
 
 
 def shown(text: str, limit: int) -> str:

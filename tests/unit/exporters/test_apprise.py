@@ -8,6 +8,7 @@ import email
 import ipaddress
 import json
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from tests.loopback import LOOPBACK, Http, Reply, Request, closed_port, mail_server
 from tests.notices import NOTICE
 
-from kata_audit.exporters import apprise
+from kata_audit.exporters import apprise, apprise_worker
 from kata_audit.exporters.apprise import Apprise, has_apprise
 from kata_audit.exporters.base import Delivery
 from kata_audit.exporters.settings import Destination, DestinationKind
@@ -75,6 +76,29 @@ def test_an_address_that_is_not_allowed_is_not_connected_to(tmp_path: Path) -> N
     assert server.requests == []
     assert delivery.taken == 0
     assert "private" in str(delivery.problem)
+
+
+@pytest.mark.parametrize(
+    ("family", "address"),
+    [
+        (socket.AF_INET, ("127.0.0.1", 80)),
+        (socket.AF_INET, ("localhost", 80)),
+        (socket.AF_INET6, ("::1", 80, 0, 0)),
+        (socket.AF_INET6, ("::ffff:169.254.169.254", 80, 0, 0)),
+        (socket.AF_UNIX, "/run/dbus/system_bus_socket"),
+    ],
+)
+@pytest.mark.parametrize("event", ["socket.connect", "socket.sendto"])
+def test_python_asks_before_it_connects(event: str, family: int, address: tuple[object, ...]) -> None:
+    """The guard refuses what may not be, of any family, and lets all other events be."""
+    guard = apprise_worker._Guard([])
+    with socket.socket(family) as opened:
+        with pytest.raises(OSError, match="it leads to"):
+            guard(event, (opened, address))
+        assert guard.refused is not None
+        guard("socket.bind", (opened, address))
+        guard(event, (opened, ("93.184.215.14", 443))) if family == socket.AF_INET else None
+        guard("open", ("/etc/hostname", "r", 0))
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
