@@ -8,6 +8,8 @@ import pytest
 from kata_audit.config import AgentInput, BatchLimits, Config, FifoInput, FileInput, find_places, load_config, parse_config
 from kata_audit.errors import ConfigError, InputMissingError
 from kata_audit.exporters.settings import Destination, DestinationKind
+from kata_audit.receivers.pattern import FIRECRACKER_SOCKETS
+from kata_audit.receivers.vsock import LOG_PORT
 from kata_audit.schema.finding import Level
 from kata_audit.schema.source import Transport
 
@@ -65,7 +67,7 @@ def test_fifos_and_log_ports_have_the_places_of_firecracker(tmp_path: Path) -> N
 
     assert read.fifo == (FifoInput(Path("/run/vc/firecracker/*/logs.fifo")), FifoInput(tmp_path / "a/*/logs.fifo", "blue"))
     assert read.agent == (
-        AgentInput(Path("/run/vc/firecracker/*/root/kata.hvsock"), None, 1025),
+        AgentInput(Path(FIRECRACKER_SOCKETS), None, LOG_PORT),
         AgentInput(Path("/run/vc/firecracker/*/root/kata.hvsock"), 42, 1026),
     )
     assert len(problems("[[agent]]\ncid = 0\n[[agent]]\nport = 4294967295\n")) == 2

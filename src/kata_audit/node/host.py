@@ -4,11 +4,13 @@ Everything is read from files; nothing is asked of a running program. Where a se
 """
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from kata_audit.node.ledger import Applied, find_applied
 from kata_audit.node.tree import Kind, Tree, UnreadableError, exists, read, resolve
+from kata_audit.receivers.pattern import FIRECRACKER_SOCKETS, is_of
 
 SYSTEMD: Final = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
 """Where systemd looks, weakest first. Source: systemd.unit(5), journald.conf(5)."""
@@ -270,6 +272,8 @@ class Host(NamedTuple):
     """Files that are there and could not be read, with why: anything may stand in them."""
     applied: Sequence[Applied]
     """What we wrote on this node ourselves, and what became of it."""
+    reads_log_ports: bool
+    """Whether a collector of ours is set up to read the log ports of agents in Firecracker."""
 
 
 def read_host(tree: Tree) -> Host:
@@ -288,6 +292,7 @@ def read_host(tree: Tree) -> Host:
         rotated=_rotated(tree, unreadable),
         unreadable=unreadable,
         applied=find_applied(tree, unreadable),
+        reads_log_ports=_reads_log_ports(tree, unreadable),
     )
 
 
@@ -304,3 +309,19 @@ def _rotated(tree: Tree, unreadable: dict[str, str]) -> list[str]:
         _text(tree, f"etc/logrotate.d/{name}", unreadable) or "" for name in _names(tree, "etc/logrotate.d", unreadable)
     ]
     return [path for text in texts for path in re.findall(r"/var/\S+", text)]
+
+
+_OURS: Final = "etc/kata-audit/config.toml"
+_A_SOCKET: Final = FIRECRACKER_SOCKETS.replace("*", "0" * 64)
+
+
+def _reads_log_ports(tree: Tree, unreadable: dict[str, str]) -> bool:
+    """Say whether `[[agent]]` of our configuration names Firecracker's sockets; one with mistakes names none."""
+    try:
+        tables = tomllib.loads(_text(tree, _OURS, unreadable) or "").get("agent")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return False
+    return isinstance(tables, list) and any(
+        isinstance(one, dict) and "cid" not in one and is_of(_A_SOCKET, str(one.get("path", FIRECRACKER_SOCKETS)))
+        for one in tables
+    )

@@ -25,7 +25,8 @@ from kata_audit.node.keys import Release, Runtime
 from kata_audit.node.layout import RuntimeClass
 
 _AGENT_PORT: Final = "agent.log_vport"
-_READERLESS: Final = frozenset({"firecracker", "stratovirt"})
+_FIRECRACKER: Final = "firecracker"
+_READERLESS: Final = frozenset({_FIRECRACKER, "stratovirt"})
 """Hypervisors for which the Go runtime opens the agent's log port, and nothing in Kata reads it."""
 _REMOTE: Final = "remote"
 """The hypervisor whose machines run elsewhere: neither their command line nor their console is set on this node.
@@ -91,6 +92,8 @@ def _go_lines(node: Node, one: RuntimeClass) -> tuple[bool | None, str]:
         return None, "the shim would relay a console at debug, and Kata's own remote driver offers it none"
     if all(switches.values()):
         return True, "the shim relays the guest's console at debug"
+    if not debug and one.hypervisor == _FIRECRACKER and node.host.reads_log_ports:
+        return True, "kata-audit's collector is set up to read the agent's log port; what it drops unread, the agent counts"
     if not debug and one.hypervisor in _READERLESS:
         return False, "the agent's log port is open, but nothing in Kata reads it: a collector has to"
     missing = ", ".join(name for name, on in switches.items() if not on)

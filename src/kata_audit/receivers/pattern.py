@@ -17,6 +17,8 @@ from kata_audit.errors import ReceiverError
 
 ROOT: Final = 0
 """Whose the hypervisors' directories are: shims run as root."""
+FIRECRACKER_SOCKETS: Final = "/run/vc/firecracker/*/root/kata.hvsock"
+"""Where Firecracker's sockets to its guests lie under the Go runtime."""
 _CHANGEABLE: Final = 0o022
 _HINT: Final = "Somebody else could have put it there. Name only directories that shims make, as /run/vc or /run/kata."
 

@@ -138,3 +138,34 @@ def test_before_4_0_a_go_shim_warns_only_unless_it_is_at_debug(tmp_path: Path) -
 
     assert status(asked(tmp_path / "a", version="3.27.0"), WHY, GO) is Status.WARN
     assert status(asked(tmp_path / "b", debug, engine=level("debug"), version="3.27.0"), WHY, GO) is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (None, Status.BLIND),
+        ("[[journal]]\n", Status.BLIND),
+        ("[[agent]]\n", Status.PASS),
+        ('[[agent]]\npath = "/run/vc/firecracker/*/*/kata.hvsock"\n', Status.PASS),
+        ('[[agent]]\npath = "/elsewhere/*/kata.hvsock"\n', Status.BLIND),
+        ("[[agent]]\ncid = 42\n", Status.BLIND),
+        ("agent = 1\n", Status.BLIND),
+        ("[[agent\n", Status.BLIND),
+    ],
+)
+def test_a_log_port_that_nothing_in_kata_reads_is_heard_where_our_collector_does(
+    tmp_path: Path, config: str | None, expected: Status
+) -> None:
+    """Firecracker under the Go runtime, without debug: its agent's port is open."""
+    base = f"{DEFAULTS}/runtimes/fc/configuration-fc.toml"
+    handlers = containerd(("kata-fc", "/opt/kata/bin/containerd-shim-kata-v2", f"/{base}"))
+    files: dict[str, str | bytes] = {
+        "opt/kata/VERSION": "4.1.0",
+        "etc/containerd/config.toml": handlers,
+        base: QEMU.replace("hypervisor.qemu", "hypervisor.firecracker"),
+    }
+    if config is not None:
+        files["etc/kata-audit/config.toml"] = config
+    examination = examine(FolderTree(plant(tmp_path, files)), KEYS, node_checks())
+
+    assert status(examination, GUEST, "kata-fc") == expected
