@@ -25,4 +25,9 @@ def check(file: Path | None) -> None:
 
     path = file or default_config()
     config = load_config(path)
-    write_lines([f"ok: {path}", f"    {len(config.file)} files, tenant {config.tenant}"])
+    write_lines(
+        [
+            f"ok: {path}",
+            f"    {len(config.file)} files, {len(config.alerts.destination)} destinations of alerts, tenant {config.tenant}",
+        ]
+    )
