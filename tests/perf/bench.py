@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,14 +25,18 @@ from tests.evidence import derive
 from tests.simulator import Node
 
 from kata_audit.clock import SystemClock
+from kata_audit.config import RuleSettings
+from kata_audit.detect.rule import Rule
+from kata_audit.detect.ruleset import Ruleset
 from kata_audit.parse.mask import mask
 from kata_audit.parse.split import Held, split
 from kata_audit.pipeline.ingest import CutPolicy, Sealer, take
+from kata_audit.pipeline.judging import Judge
 from kata_audit.receivers.file import FileReceiver, Place
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.schema.source import Chunk, Source, Transport
 from kata_audit.tlog.leaf import batch_root, hash_leaves, make_salts
-from kata_audit.wiring import writing
+from kata_audit.wiring import rules, writing
 
 CAPTURES = ("go-info", "go-debug2", "rs-remote-info", "k8s-kata-info")
 _KEY = bytes(range(32))
@@ -85,6 +89,7 @@ def variants(given: Input, folder: Path) -> list[Variant]:
     evidence = split_all(given.data)
     masked = [mask(rows, _KEY)[0] for rows in evidence]
     numbered = [rows.set_column(0, "seq", pa.array(range(rows.num_rows), pa.uint64())) for rows in masked]
+    shipped = rules(RuleSettings())
     journal = folder / "journal.json"
     journal.write_bytes(given.data)
     return [
@@ -95,6 +100,7 @@ def variants(given: Input, folder: Path) -> list[Variant]:
         Variant("bytes to records in memory", lambda: [derive(mask(rows, _KEY)[0]) for rows in split_all(given.data)]),
         Variant("leaf hashes and batch root", lambda: [_commit(rows) for rows in numbered]),
         Variant("ingest: bytes to sealed", lambda: ingest(journal, folder)),
+        Variant("ingest, judged by all rules", lambda: ingest(journal, folder, rules=shipped)),
     ]
 
 
@@ -102,16 +108,19 @@ def _commit(rows: EvidenceRows) -> bytes:
     return batch_root(hash_leaves(rows, make_salts(_KEY, rows.num_rows)))
 
 
-def ingest(journal: Path, folder: Path) -> None:
-    """Take a file into a new store, as the command does, until all is sealed."""
+def ingest(journal: Path, folder: Path, *, rules: Sequence[Rule] = ()) -> None:
+    """Take a file into a new store, as the command does, until all is sealed; with rules, each cut goes past them."""
     clock = SystemClock()
     place = Place("bench/node", "default", Transport.JOURNAL_JSON)
     with tempfile.TemporaryDirectory(dir=folder) as fresh, writing(Path(fresh) / "store") as writer:
-        sealer = Sealer(writer, CutPolicy(), derive, clock, after_seal=lambda: None)
+        judge = (
+            Judge(Ruleset(rules, origin=writer.origin, lateness_ns=1 << 62), writer, clock, live=False) if rules else None
+        )
+        sealer = Sealer(writer, CutPolicy(), derive, clock, after_seal=lambda: None, judge=judge)
         with FileReceiver(str(journal), place, clock=clock, key=_KEY) as receiver:
             for _ in take(receiver, writer, sealer, key=_KEY):
                 pass
-        sealer.seal_all()
+        sealer.finish()
 
 
 def measure(found: list[Variant], rounds: int) -> dict[str, list[float]]:
