@@ -197,8 +197,8 @@ class _Compiler:
         self.real_us = [int(entry["__REALTIME_TIMESTAMP"]) for entry in self.stamped]
         self.booted_us = self.real_us[0] - int(self.stamped[0]["__MONOTONIC_TIMESTAMP"])
         gaps = [after - before for before, after in zip(self.real_us, self.real_us[1:], strict=False)]
-        widest = gaps.index(max(gaps))
-        self.pause_from_us = (self.real_us[widest] + self.real_us[widest + 1]) // 2
+        widest = gaps.index(max(gaps)) if gaps else 0
+        self.pause_from_us = header.get("pause_us") or sum(self.real_us[widest : widest + 2]) // 2
         self.names = self._names()
         branches = b"|".join(b"(?P<%b>%b)" % (name.encode(), text) for name, text in self._patterns())
         known = b"|".join(map(re.escape, self.names)) or b"(?!)"
