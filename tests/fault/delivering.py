@@ -66,10 +66,10 @@ class Delivering:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "kata_audit.cli.main", "alerts", "deliver", *arguments]
 
-    def once(self) -> subprocess.CompletedProcess[str]:
+    def once(self, secs: float = 120) -> subprocess.CompletedProcess[str]:
         """Tell what there is, and end."""
         return subprocess.run(
-            self.command("--once"), env=self._environment, capture_output=True, text=True, check=False, timeout=120
+            self.command("--once"), env=self._environment, capture_output=True, text=True, check=False, timeout=secs
         )
 
     @contextmanager

@@ -75,7 +75,7 @@ def test_nobody_is_left_untold_whenever_it_is_killed(tmp_path: Path, kills: int)
                 assert one.end(signal.SIGKILL)[0] == -signal.SIGKILL
         count = next(numbers) - 1
         refusals[:] = [200]
-        assert one.once().returncode == 0
+        assert one.once(120 + 10 * kills).returncode == 0
         by_sandbox: dict[int, set[str]] = defaultdict(set)
         for data in told(good):
             by_sandbox[int(data["labels"]["sandbox_id"], 16)].add(data["dedup_key"])

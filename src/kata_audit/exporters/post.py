@@ -65,7 +65,7 @@ async def _post(one: Destination, url: httpx.URL, body: bytes, headers: Mapping[
         port = url.port or (443 if url.scheme == "https" else 80)
         found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
         address = choose_address([(family, where) for family, _, _, _, where in found], one.allow)
-        trust = _trust(one)
+        trust = _trust(one) if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         named = {"Host": url.netloc.decode("ascii"), "User-Agent": _AGENT, **headers}
         async with (
             httpx.AsyncClient(verify=trust, trust_env=False, follow_redirects=False, timeout=limit_secs) as client,
