@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kata_audit.detect.clocks import record_times, stream_clocks
 from kata_audit.detect.company import company_of, times_of
 from kata_audit.detect.copies import Seen
 from kata_audit.detect.event import Event, field_of, shorten
@@ -28,8 +29,6 @@ from kata_audit.schema.source import OWN_RECEIVER, Origin
 _OWN_FINDING: Final = rf"\A{OWN_RECEIVER}:{FINDING_KIND}(?::|\z)"
 """Our own findings are not judged: a finding of a finding would have no end."""
 _MARKS: Final = ("seq", "timestamp", "observed_timestamp", "origin", "node", "tenant")
-_HOST_CLOCKS: Final = ("host", "journal")
-"""Bases of times that the stream's clock goes by: a guest's own clock never turns it."""
 
 
 def judge(ruleset: Ruleset, state: State, rows: pa.Table, watermark_ns: int = 0) -> tuple[State, tuple[Finding, ...]]:
@@ -87,8 +86,8 @@ class _Judging:
 
     def take(self, rows: RecordRows) -> None:
         """Judge records."""
-        times = _times(rows)
-        clocks = _clocks(rows, times, self._clock)
+        times = record_times(rows)
+        clocks = stream_clocks(rows, times, self._clock)
         self._sources.note(rows, times, clocks)
         by_row: dict[int, list[Rule]] = {}
         for rule, those in self._matched(rows, clocks):
@@ -205,18 +204,6 @@ def _texts(column: Any) -> list[str | None]:
 
 def _columns(fields: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(field.partition(".")[0] if field.startswith("attributes.") else field for field in fields))
-
-
-def _times(rows: RecordRows) -> Any:
-    """Give when each record happened, never later than it came."""
-    return pc.min_element_wise(rows.column("timestamp").cast(pa.int64()), rows.column("observed_timestamp").cast(pa.int64()))
-
-
-def _clocks(rows: RecordRows, times: Any, before_ns: int) -> Any:
-    """Give the stream's clock at each record: the latest time so far that a host record stated and that was not to come."""
-    basis = rows.column("timestamp_basis").cast(pa.string())
-    stated = pc.fill_null(pc.is_in(basis, pa.array(_HOST_CLOCKS)), False)
-    return pc.cumulative_max(pc.fill_null(pc.if_else(stated, times, None), 0), start=before_ns)
 
 
 def _event(mark: tuple[Any, ...], values: Mapping[str, str]) -> Event:

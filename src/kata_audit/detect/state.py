@@ -43,9 +43,7 @@ class State:
             "held": stream.held,
             "windows": {rule: _pairs(windows) for rule, windows in stream.windows.items()},
             "companies": {rule: [_pairs(one.times), one.waiting] for rule, one in stream.companies.items()},
-            "tallies": {
-                rule: [[place, _pairs(groups)] for place, groups in places.items()] for rule, places in self.tallies.items()
-            },
+            "tallies": {rule: tallies_value(places) for rule, places in self.tallies.items()},
             "copies": _pairs(self.copies),
             "forgotten": self.forgotten,
             "sources": {need: _pairs(hours) for need, hours in self.sources.items()},
@@ -85,7 +83,7 @@ def _state(value: Any) -> State:
     return State(
         _int(value["clock"]),
         stream,
-        {rule: _tallies(places) for rule, places in value["tallies"].items()},
+        {rule: read_tallies(places) for rule, places in value["tallies"].items()},
         {_copy(*key): _int(seq) for key, seq in value["copies"]},
         {rule: Forgotten(_int(total), _int(told)) for rule, (total, told) in value["forgotten"].items()},
         {_text(need): {_int(hour): _int(clock) for hour, clock in hours} for need, hours in value["sources"].items()},
@@ -113,7 +111,18 @@ def _company(times: Any, waiting: Any) -> Company:
     return Company({_texts(key): _ints(those) for key, those in times}, held)
 
 
-def _tallies(places: Any) -> Tallies:
+def tallies_value(tallies: Tallies) -> list[Any]:
+    """Spell one rule's counts for JSON."""
+    return [[place, _pairs(groups)] for place, groups in tallies.items()]
+
+
+def read_tallies(places: Any) -> Tallies:
+    """Read one rule's counts back.
+
+    Raises:
+        ValueError: They are none.
+        TypeError: They are none.
+    """
     return {
         (_text(tenant), _text(node), _maybe(sandbox)): {
             tuple(_maybe(part) for part in group): _tally(*tally) for group, tally in groups

@@ -1,0 +1,165 @@
+"""What is new: a message of a component in a class of workload, a command or an image in a workload.
+
+Hosts and guests are learned apart, so that nothing a guest says makes a host's message or command usual. What one guest may
+add in a day is bounded; the rest of what it says is new to nobody.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kata_audit.detect.baseline_names import command_form, repository_of, templates_of, workload_of
+from kata_audit.detect.baseline_rows import DAY_NS, day_text, groups_of, text
+from kata_audit.detect.baseline_rules import COMMAND, IMAGE, TEMPLATE, Kind
+from kata_audit.detect.baseline_settings import BaselineSettings
+from kata_audit.detect.baseline_shelf import Key, Place, Shelf, Shelved, Sight
+from kata_audit.detect.event import shorten
+from kata_audit.schema.record import RecordRows, RetentionClass
+from kata_audit.schema.severity import INFO
+from kata_audit.schema.source import Origin
+
+EXEC_EVENTS: Final = ("exec.process", "exec.failed", "api.exec")
+"""Events that state a command run in a running container, in `process.command_args`."""
+_COMMAND: Final = "process.command_args"
+
+
+class New(NamedTuple):
+    """Something new at a row; without `detail`, there was no room to remember it."""
+
+    at: int
+    kind: Kind
+    detail: Mapping[str, str] | None
+
+
+class Novelty:
+    """What is new while records go by.
+
+    Args:
+        messages: Messages by component and class of workload.
+        workloads: Commands and images by workload.
+        settings: How long is learned and kept.
+        outline: Gives the outline of a message.
+    """
+
+    def __init__(
+        self, messages: Shelved, workloads: Shelved, settings: BaselineSettings, outline: Callable[[str], str]
+    ) -> None:
+        self._settings, self._outline = settings, outline
+        self._messages = Shelf(messages, settings.keep_days)
+        self._workloads = Shelf(workloads, settings.keep_days)
+
+    def take(self, rows: RecordRows, clocks: Any) -> Iterator[New]:
+        """Look at records.
+
+        Args:
+            rows: The records, none of them ours, in order.
+            clocks: The stream's clock at each, nanoseconds since the epoch; 0 before any.
+
+        Yields:
+            What is new; of the same row, message, command and image in no order.
+        """
+        days = pc.divide(clocks, DAY_NS)
+        dated = pc.greater(days, 0)
+        yield from self._new_messages(rows, days, dated)
+        yield from self._new_in_workloads(rows, days, dated)
+
+    def _new_messages(self, rows: RecordRows, days: Any, dated: Any) -> Iterator[New]:
+        named = pc.is_valid(text(rows, "event_name"))
+        loud = pc.fill_null(pc.greater_equal(rows.column("severity_number"), INFO), False)
+        apart = pc.fill_null(pc.not_equal(text(rows, "class"), str(RetentionClass.WORKLOAD)), True)
+        wanted = pc.indices_nonzero(pc.and_(pc.and_(pc.or_(named, loud), apart), dated)).cast(pa.int64())
+        some = rows.take(wanted)
+        template = templates_of(text(some, "event_name"), some.column("body").cast(pa.string()), self._outline)
+        names = ("tenant", "k8s_namespace", "runtime_class", "component", "origin")
+        columns = {name: text(some, name) for name in names}
+        columns |= {"guest": _guests(some), "template": template, "day": days.take(wanted)}
+        for group in groups_of(columns, wanted):
+            *where, guest, template, day = group.values
+            self._messages.begin(day)
+            key = tuple(part or "" for part in where)
+            sight = self._messages.see(key, template or "", guest)
+            place = self._messages.place(key)
+            if sight is not Sight.KNOWN:
+                yield from self._told(New(group.first, TEMPLATE, _message(where, template, place)), sight, place)
+
+    def _told(self, new: New, sight: Sight, place: Place | None) -> Iterator[New]:
+        """Tell what is new in a place that has learned, and that something had no room."""
+        if sight is Sight.OVERFLOWED:
+            yield new._replace(detail=None)
+        elif sight is Sight.NEW and place is not None:
+            learned = place.days_before(place.last)
+            if learned >= self._settings.learn_days:
+                days = f"{learned} days from {day_text(place.since)} to {day_text(place.last - 1)}"
+                yield new._replace(detail={**(new.detail or {}), "days": days})
+
+    def _new_in_workloads(self, rows: RecordRows, days: Any, dated: Any) -> Iterator[New]:
+        in_pod = pc.and_(pc.is_valid(rows.column("k8s_namespace")), pc.is_valid(rows.column("k8s_pod")))
+        wanted = pc.indices_nonzero(pc.and_(in_pod, dated)).cast(pa.int64())
+        some = rows.take(wanted)
+        host = pc.equal(text(some, "origin"), str(Origin.HOST))
+        is_exec = pc.fill_null(pc.is_in(text(some, "event_name"), pa.array(EXEC_EVENTS)), False)
+        command = pc.if_else(is_exec, pc.map_lookup(some.column("attributes"), pa.scalar(_COMMAND), "first"), None)
+        columns = {name: text(some, name) for name in ("tenant", "k8s_namespace", "k8s_pod")}
+        columns |= {
+            "image": pc.if_else(host, some.column("image"), None),
+            "command": command,
+            "guest": _guests(some),
+            "day": days.take(wanted),
+        }
+        for group in groups_of(columns, wanted):
+            tenant, namespace, pod, image, command, guest, day = group.values
+            self._workloads.begin(day)
+            key = (tenant, namespace, workload_of(pod))
+            place = self._workloads.place(key)
+            if command is not None:
+                yield from self._new_command(key, command, guest, group.first)
+            if image is not None:
+                yield from self._new_image(key, image, group.first)
+            elif place is None and command is None and self._workloads.see(key, "") is Sight.OVERFLOWED:
+                yield New(group.first, IMAGE, None)
+
+    def _new_command(self, key: Key, command: str, guest: str | None, at: int) -> Iterator[New]:
+        form, workload = command_form(command), f"{key[1]}/{key[2]}"
+        detail = {
+            "expected": f"a command that was run in workload {workload} before",
+            "seen": f"the command {shorten(form)}",
+            "workload": workload,
+        }
+        sight = self._workloads.see(key, f"{'guest' if guest is not None else 'host'} command {form}", guest)
+        yield from self._told(New(at, COMMAND, detail), sight, self._workloads.place(key))
+
+    def _new_image(self, key: Key, image: str, at: int) -> Iterator[New]:
+        sight = self._workloads.see(key, f"image {image}")
+        is_new = self._workloads.see(key, f"repository {repository_of(image)}") is Sight.NEW
+        what = "of a repository that is new here" if is_new else "another tag or digest of a known repository"
+        workload = f"{key[1]}/{key[2]}"
+        detail = {
+            "expected": f"an image that workload {workload} ran before",
+            "seen": f"the image {shorten(image)}, {what}",
+            "workload": workload,
+        }
+        yield from self._told(New(at, IMAGE, detail), sight, self._workloads.place(key))
+
+    def shelved(self) -> tuple[Shelved, Shelved]:
+        """Give what is to be remembered of messages, and of workloads."""
+        return self._messages.shelved(), self._workloads.shelved()
+
+
+def _message(where: list[str | None], template: str, place: Place | None) -> dict[str, str]:
+    _, namespace, runtime_class, component, _ = where
+    parts = [f"component {component or 'unknown'}"]
+    parts += [f"runtime class {runtime_class}"] if runtime_class else []
+    parts += [f"namespace {namespace}"] if namespace else []
+    known = len(place.things) - 1 if place is not None else 0
+    return {
+        "expected": f"one of {known} known messages of {', '.join(parts)}",
+        "seen": f"the message: {template[1:]}" if template.startswith("~") else f"the event {template}",
+    }
+
+
+def _guests(rows: RecordRows) -> Any:
+    """Give for a guest's record its sandbox, or its node where that is not known; null for a host's."""
+    where = pc.coalesce(rows.column("sandbox_id"), rows.column("node"), pa.scalar(""))
+    return pc.if_else(pc.equal(text(rows, "origin"), str(Origin.HOST)), None, where)
