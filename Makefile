@@ -40,6 +40,7 @@ tests: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp ## speeds as ratios, in one run
 	$(BIN)/python tests/perf/bench.py
+	$(BIN)/python tests/perf/detecting.py
 
 fuzz: $(VENV)/dev.stamp ## FUZZ_SECONDS (30) for each parser, as many at a time as there are WORKERS (2)
 	@targets=$$($(FUZZ_TARGETS)) && echo "$$targets" | xargs -P $(WORKERS) -n 1 $(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)

@@ -49,6 +49,17 @@ def test_the_bench_runs_every_variant() -> None:
     assert "ingest: bytes to sealed" in done.stdout
 
 
+def test_the_bench_of_detection_runs_every_variant() -> None:
+    """And both engines find the same rows."""
+    little = ("--simulate", "--records", "400", "--rounds", "1", "--rules", "100", "120", "--keys", "500")
+    done = subprocess.run([sys.executable, HERE / "detecting.py", *little], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("in one alone 0 ") == 2
+    assert "the same rows: True" in done.stdout
+    assert "500 groups in" in done.stdout
+
+
 @pytest.mark.torture
 def test_memory_is_flat_over_ten_million_records(tmp_path: Path) -> None:
     """The last quarter needs no more memory than the second did, but for a tenth."""

@@ -13,6 +13,7 @@ from tests.judged import SECOND, START, base
 from kata_audit.detect.event import Event
 from kata_audit.detect.rule import Absence, Correlation, CorrelationKind, Rule
 from kata_audit.detect.ruleset import Ruleset
+from kata_audit.detect.sources import Sources
 from kata_audit.detect.state import State, from_bytes
 from kata_audit.detect.stream import FOREVER, Stream
 from kata_audit.predicate.tree import Everything, Op
@@ -137,10 +138,16 @@ def by_sql(events: Sequence[Heard]) -> dict[str, list[tuple[int, int, str | None
     return {rule_id: sorted((one.t, one.seq, one.g) for one in those) for rule_id, those in found.items() if those}
 
 
+def stream_of(state: State) -> Stream:
+    """Go on with a stream where a state left it."""
+    ruleset = Ruleset(RULES, origin="o")
+    return Stream(ruleset, state.stream, Sources(ruleset.rules.values(), state.sources, LATENESS))
+
+
 def by_stream(arrivals: Sequence[Heard], restart: Callable[[], bool]) -> dict[str, list[tuple[int, int, str | None]]]:
     """Say the same as the stream does, the events as they arrive, its memory through bytes now and then."""
     state = State()
-    stream = Stream(Ruleset(RULES, origin="o"), state.stream)
+    stream = stream_of(state)
     heard: list[Event] = []
     clock = 0
 
@@ -153,7 +160,7 @@ def by_stream(arrivals: Sequence[Heard], restart: Callable[[], bool]) -> dict[st
         hear(stream.add(event(one)))
         if restart():
             state = from_bytes(State(stream=stream.memory()).to_bytes())
-            stream = Stream(Ruleset(RULES, origin="o"), state.stream)
+            stream = stream_of(state)
     hear(stream.advance(FOREVER))
     assert stream.memory().late == 0
     found: dict[str, list[tuple[int, int, str | None]]] = {}

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_MANY_WORDS: Final = 4
+MANY_WORDS: Final = 4
 """With more distinct values than so many times the rows asked, the rows' own values are given."""
 
 
@@ -30,25 +30,40 @@ class Attributes:
         counted = words.indices.value_counts()
         counts = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
         ends = list(accumulate((counts[code] for code in range(len(words.dictionary))), initial=0))
-        self._places = {word: (ends[code], counts[code]) for code, word in enumerate(words.dictionary.to_pylist())}
-        self._found: dict[str, tuple[Any, Any]] = {}
+        self._places: dict[str, tuple[int, int]] = {
+            word: (ends[code], counts[code]) for code, word in enumerate(words.dictionary.to_pylist())
+        }
+        self._rows: dict[str, Any] = {}
+        self._words: dict[str, Any] = {}
 
-    def stated(self, key: str) -> tuple[Any, Any]:
-        """Give the rows that state an attribute, in ascending order, and what they state; one twice where it states two."""
-        if key not in self._found:
-            at = self._order.slice(*self._places.get(key, (0, 0)))
-            entry = pc.add(at, self._first).cast(self._offsets.type)
-            rows = pc.subtract(pc.search_sorted(self._offsets, entry, side="right").cast(pa.int64()), 1)
-            self._found[key] = rows, self._values.take(at).dictionary_encode()
-        return self._found[key]
+    def count(self, key: str) -> int:
+        """Say how often an attribute is stated."""
+        return self._places.get(key, (0, 0))[1]
+
+    def stating(self, key: str) -> Any:
+        """Give the rows that state an attribute, in ascending order; one twice where it states two."""
+        if key not in self._rows:
+            entry = pc.add(self._entries(key), self._first).cast(self._offsets.type)
+            self._rows[key] = pc.subtract(pc.search_sorted(self._offsets, entry, side="right").cast(pa.int64()), 1)
+        return self._rows[key]
 
     def of_rows(self, key: str, rows: Any) -> Any:
         """Give what some rows state of an attribute: the first that each states, null where it states none."""
-        stating, values = self.stated(key)
+        stating = self.stating(key)
         if len(stating) == 0:
             return pa.nulls(len(rows), self._values.type)
+        values = self.words(key)
         at = pc.min_element_wise(pc.search_sorted(stating, rows).cast(pa.int64()), len(stating) - 1)
         here = pc.equal(stating.take(at), rows)
         indices = pc.if_else(here, values.indices.take(at), pa.scalar(None, values.indices.type))
         found = pa.DictionaryArray.from_arrays(indices, values.dictionary)
-        return found if len(values.dictionary) <= _MANY_WORDS * len(rows) else found.cast(self._values.type)
+        return found if len(values.dictionary) <= MANY_WORDS * len(rows) else found.cast(self._values.type)
+
+    def words(self, key: str) -> Any:
+        """Give what the rows that state an attribute state, as a dictionary."""
+        if key not in self._words:
+            self._words[key] = self._values.take(self._entries(key)).dictionary_encode()
+        return self._words[key]
+
+    def _entries(self, key: str) -> Any:
+        return self._order.slice(*self._places.get(key, (0, 0)))

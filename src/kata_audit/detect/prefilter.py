@@ -17,17 +17,14 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kata_audit.detect.attributes import Attributes
+from kata_audit.detect.asking import FEW_ROWS, Asking, Cut
 from kata_audit.detect.literals import KEYS, TEXTS, Literals, branches_of, literals_of
 from kata_audit.detect.profiles import WORD_COLUMNS, Profiles, profiles_of, rest_of, upper_bound
 from kata_audit.detect.scan import Scanner, rows_of_needles, scanner
-from kata_audit.predicate.fields import ATTRIBUTE
 from kata_audit.predicate.rows import Columns, evaluate
-from kata_audit.predicate.tree import And, Everything, Predicate, fields_of
+from kata_audit.predicate.tree import Predicate, fields_of
 from kata_audit.schema.record import RecordRows
 
-FEW_ROWS: Final = 256
-"""So few rows are asked directly."""
 _MAX_REMEMBERED: Final = 16_384
 _ALWAYS: Final = "origin"
 """A word column that every profile has."""
@@ -80,8 +77,9 @@ class Prefilter:
             return []
         profiles = profiles_of(rows, self._words)
         possible = self._memory.possible(profiles.words)
-        asking = _Asking(rows, profiles, self._memory.rest(profiles.words))
-        thinned = self._thin(rows, profiles, possible, asking.attributes)
+        cut = Cut(rows)
+        asking = Asking(cut, profiles, self._memory.rest(profiles.words))
+        thinned = self._thin(cut, profiles, possible)
         holding: dict[int, list[Any]] = defaultdict(list)
         for number in sorted(possible):
             held = asking.holding(number, possible[number], thinned.get(number))
@@ -89,39 +87,49 @@ class Prefilter:
                 holding[self._branches[number].of].append(held)
         return [(number, _union(held)) for number, held in holding.items()]
 
-    def _thin(
-        self,
-        rows: RecordRows,
-        profiles: Profiles,
-        possible: Mapping[int, Sequence[int]],
-        attributes: Callable[[], Attributes],
-    ) -> dict[int, Any]:
+    def _thin(self, cut: Cut, profiles: Profiles, possible: Mapping[int, Sequence[int]]) -> dict[int, Any]:
         """Give of branches with many rows and a literal the rows that have it, whatever their profile."""
         many = {
             number: literals
             for number, those in possible.items()
             if (literals := self._branches[number].literals) is not None
-            and (profiles.count(those) > FEW_ROWS or all(one.area == KEYS for one in literals))
+            and _is_worth_it(literals, profiles.count(those), cut)
         }
         found: dict[tuple[str, bytes], Any] = {}
         for area, (needles, scan) in self._areas.items():
             asking = [number for number, literals in many.items() if any(one.area == area for one in literals)]
             if asking:
                 looked_at = sorted({profile for number in asking for profile in possible[number]})
-                texts, place = _texts(rows.column(area), profiles, looked_at)
-                for needle, at in rows_of_needles(scan, needles, texts).items():
-                    found[area, needles[needle]] = at if place is None else place.take(at)
+                for needle, at in _rows_of_needles(scan, needles, cut.texts(area), profiles, looked_at).items():
+                    found[area, needles[needle]] = at
         keys = {one.needle for literals in many.values() for one in literals if one.area == KEYS}
-        found |= {(KEYS, key): pc.unique(attributes().stated(key.decode())[0]) for key in keys}
-        return {number: _union([found[one] for one in literals if one in found]) for number, literals in many.items()}
+        found |= {(KEYS, key): pc.unique(cut.attributes().stating(key.decode())) for key in keys}
+        unions = {those: _union([found[one] for one in those if one in found]) for those in set(many.values())}
+        return {number: unions[literals] for number, literals in many.items()}
 
 
-def _texts(column: Any, profiles: Profiles, looked_at: Sequence[int]) -> tuple[Any, Any]:
-    """Give the texts of the rows of some profiles, and their rows; None for the rows where all texts are given."""
-    if profiles.count(looked_at) * 2 > len(column):
-        return column, None
+def _is_worth_it(literals: Literals, rows: int, cut: Cut) -> bool:
+    """Say whether looking for literals leaves less to ask: texts of few rows are asked directly, and keys may be common."""
+    if any(one.area != KEYS for one in literals):
+        return rows > FEW_ROWS
+    return sum(cut.attributes().count(one.needle.decode()) for one in literals) * 2 < rows
+
+
+def _rows_of_needles(
+    scan: Scanner, needles: Sequence[bytes], texts: Any, profiles: Profiles, looked_at: Sequence[int]
+) -> dict[int, Any]:
+    """Find the rows in whose text needles stand: of words each distinct one is looked at, else the rows of some profiles."""
+    if pa.types.is_dictionary(texts.type):
+        found = rows_of_needles(scan, needles, texts.dictionary)
+        code = texts.indices.type
+        return {
+            needle: pc.indices_nonzero(pc.is_in(texts.indices, words.cast(code))).cast(pa.int64())
+            for needle, words in found.items()
+        }
+    if profiles.count(looked_at) * 2 > len(texts):
+        return rows_of_needles(scan, needles, texts)
     rows = profiles.rows(looked_at)
-    return column.take(rows), rows
+    return {needle: rows.take(at) for needle, at in rows_of_needles(scan, needles, texts.take(rows)).items()}
 
 
 def _union(several: Sequence[Any]) -> Any:
@@ -184,82 +192,3 @@ class _Memory:
             for profile in settled[bound]:
                 numbers[profile].append(number)
         return numbers
-
-
-class _Asking:
-    """Asks branches of rows, making each column of each selection ready once."""
-
-    def __init__(self, rows: RecordRows, profiles: Profiles, rest: Sequence[Predicate]) -> None:
-        self._rows = rows
-        self._profiles = profiles
-        self._rest = rest
-        self._all = Columns(rows)
-        self._attributes: Attributes | None = None
-        self._selected: dict[tuple[int, ...], tuple[Any, Columns]] = {}
-
-    def attributes(self) -> Attributes:
-        """Give the attributes of all rows."""
-        if self._attributes is None:
-            self._attributes = Attributes(self._rows.column(KEYS))
-        return self._attributes
-
-    def holding(self, number: int, profiles: Sequence[int], thinned: Any | None) -> Any:
-        """Give the rows of some profiles, and of those thinned, that a branch holds for."""
-        rest = self._rest[number]
-        if isinstance(rest, Everything):
-            return self._profiles.rows(profiles)
-        if thinned is not None and len(thinned) * 2 < self._profiles.count(profiles):
-            own = pc.is_in(self._profiles.ids.take(thinned), pa.array(profiles, self._profiles.ids.type))
-            rows = thinned.filter(own)
-            columns: Columns = _Selected(self._rows, rows, self.attributes)
-        else:
-            rows, columns = self._select(tuple(profiles))
-        if len(rows) == 0:
-            return rows
-        if isinstance(rest, And) and len(rows) > FEW_ROWS:  # of the rows that hold the cheapest part, few are left
-            held = evaluate(rest.parts[0], columns)
-            rows = rows.filter(held.take(rows) if columns is self._all else held)
-            rest, columns = And(rest.parts[1:]), _Selected(self._rows, rows, self.attributes)
-            if len(rows) == 0:
-                return rows
-        held = evaluate(rest, columns)
-        return rows.filter(held.take(rows) if columns is self._all else held)
-
-    def _select(self, profiles: tuple[int, ...]) -> tuple[Any, Columns]:
-        found = self._selected.get(profiles)
-        if found is None:
-            rows = self._profiles.rows(profiles)
-            most = len(rows) * 2 > self._rows.num_rows
-            columns = self._all if most else _Selected(self._rows, rows, self.attributes)
-            found = self._selected[profiles] = rows, columns
-        return found
-
-
-class _Selected(Columns):
-    """The columns of some rows, each taken when it is asked for."""
-
-    def __init__(self, rows: RecordRows, selected: Any, attributes: Callable[[], Attributes]) -> None:
-        super().__init__(_Taken(rows, selected))
-        self._selection = selected
-        self._attributes = attributes
-
-    def column(self, field: str) -> Any:
-        """Give a field of the selected rows, as `Columns` does."""
-        if not field.startswith(ATTRIBUTE):
-            return super().column(field)
-        if field not in self._ready:
-            self._ready[field] = self._attributes().of_rows(field.removeprefix(ATTRIBUTE), self._selection)
-        return self._ready[field]
-
-
-class _Taken:
-    """Some rows of a table, each column taken when it is asked for."""
-
-    def __init__(self, rows: RecordRows, selected: Any) -> None:
-        self._rows = rows
-        self._selected = selected
-        self.num_rows = len(selected)
-
-    def column(self, name: str) -> Any:
-        """Give a column of the selected rows."""
-        return self._rows.column(name).take(self._selected)

@@ -8,7 +8,7 @@ from typing import Final
 from kata_audit.detect.correlation import MAX_BOUND
 from kata_audit.detect.event import field_of
 from kata_audit.detect.prefilter import Prefilter
-from kata_audit.detect.rule import Absence, Correlation, Rule
+from kata_audit.detect.rule import Absence, Correlation, CorrelationKind, Rule
 from kata_audit.errors import Problem, RulesError
 
 PLACE_FIELDS: Final = (
@@ -18,6 +18,8 @@ PLACE_FIELDS: Final = (
 """What a finding's subject says, where its last record states it, beside the rule's `group_by`."""
 DETAIL_FIELDS: Final = ("event_name", "component", "actor", "action", "outcome")
 """What a finding's detail says of its record, where it states it."""
+
+_COUNTING: Final = (CorrelationKind.EVENT_COUNT, CorrelationKind.VALUE_COUNT)
 
 
 class Ruleset:
@@ -87,7 +89,7 @@ def _problems(rules: Mapping[str, Rule]) -> Iterator[Problem]:
                 yield Problem(rule.place, f"{rule.rule_id} is over the rule {base}, which is not there.")
         if rule.rule_id in _under(rules, rule):
             yield Problem(rule.place, f"{rule.rule_id} is over itself.")
-        if isinstance(rule.when, Correlation) and rule.when.bound > MAX_BOUND:
+        if isinstance(rule.when, Correlation) and rule.when.kind in _COUNTING and rule.when.bound > MAX_BOUND:
             yield Problem(rule.place, f"{rule.rule_id} counts to {rule.when.bound}; {MAX_BOUND} is the most.")
 
 

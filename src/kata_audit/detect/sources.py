@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from kata_audit.detect.blindness import CONDITIONS
 from kata_audit.detect.rule import Absence, Need, Rule
-from kata_audit.predicate.rows import evaluate
+from kata_audit.predicate.rows import Columns, evaluate
 from kata_audit.schema.record import RecordRows
 
 _HOUR_NS: Final = 3_600_000_000_000
@@ -48,8 +48,9 @@ class Sources:
             clocks: The stream's clock at each.
         """
         by_hour = pa.table({"hour": pc.divide(times, _HOUR_NS), "clock": clocks})
+        columns = Columns(rows)
         for need in self._needs:
-            spoke = by_hour.filter(evaluate(CONDITIONS[need], rows))
+            spoke = by_hour.filter(evaluate(CONDITIONS[need], columns))
             first = spoke.group_by("hour", use_threads=False).aggregate([("clock", "min")]).to_pydict()
             hours = self._hours[str(need)]
             for hour, clock in zip(first["hour"], first["clock_min"], strict=True):

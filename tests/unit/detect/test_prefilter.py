@@ -11,7 +11,7 @@ import re2
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kata_audit.detect import prefilter, profiles
+from kata_audit.detect import asking, prefilter, profiles
 from kata_audit.detect.attributes import Attributes
 from kata_audit.detect.literals import Literal, branches_of, literals_of
 from kata_audit.detect.prefilter import Prefilter
@@ -151,6 +151,9 @@ def test_thinning_loses_nothing(
     """The prefilter's law; the second table meets what was remembered of the first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prefilter, "FEW_ROWS", few)
+        patch.setattr(asking, "FEW_ROWS", few)
+        patch.setattr(asking, "MANY_WORDS", few)
+        patch.setattr(asking, "_DISTINCT", 0.6 if few else 2)
         patch.setattr(profiles, "MAX_WORDS", words)
         ready = Prefilter(conditions, scan=scan)
         for one in (rows, more, rows):
@@ -216,7 +219,7 @@ def test_attributes_are_found_by_key() -> None:
             assert found.of_rows(key, rows).to_pylist() == pc.map_lookup(column, pa.scalar(key), "first").to_pylist()
 
     assert Attributes(whole).of_rows("k", pa.array([4, 6, 1], pa.int64())).to_pylist() == ["1", None, None]
-    assert Attributes(whole).stated("k")[0].to_pylist() == [0, 3, 4, 4, 6]
+    assert Attributes(whole).stating("k").to_pylist() == [0, 3, 4, 4, 6]
 
 
 def test_branches_are_few_and_alike_in_what_they_ask() -> None:

@@ -237,6 +237,17 @@ def test_rules_that_cannot_work_are_refused(made: list[Rule], said: str) -> None
     assert refused.value.problems[0].where == "written in a test"
 
 
+def test_a_sum_may_be_large() -> None:
+    """Only what is counted one by one is bounded."""
+    when = Correlation(CorrelationKind.VALUE_SUM, ("ka_a",), (), MINUTE, Op.GE, 10**12, "attributes.v")
+
+    found = life(
+        rules(when, "a"), {"event_name": "a", "attributes": {"v": "5e11"}}, {"event_name": "a", "attributes": {"v": "5e11"}}
+    )
+
+    assert [one.records for one in found] == [("o/0", "o/1")]
+
+
 def test_a_changed_part_starts_its_correlation_anew() -> None:
     """What waits and what is counted under another meaning is dropped."""
     ruleset = rules(count(2, "ka_a"), "a")
