@@ -8,6 +8,7 @@ that is dead holds up nobody else. One thread, one loop; each attempt has a limi
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from kata_audit.clock import Clock
@@ -233,9 +234,10 @@ class Deliverer:
             if not self._is_stuck:
                 self._tell(error.diagnostics())
 
-    def _due(self, line: _Line) -> list[Queued]:
-        """List what a destination is to be told and what is durable."""
-        return [one for one in pending(self._queue, line.position, line.wants) if one.n < self._durable_n]
+    def _due(self, line: _Line, most: int | None = None) -> list[Queued]:
+        """List what a destination is to be told and what is durable, so many at most."""
+        due = (one for one in pending(self._queue, line.position, line.wants) if one.n < self._durable_n)
+        return list(islice(due, most))
 
     def _turn(self, line: _Line) -> bool:
         """Hand a destination what it has not taken, until it fails or its turn is over."""
@@ -243,8 +245,7 @@ class Deliverer:
         if began < line.retry_ns:
             return False
         done = False
-        while (due := self._due(line)) and self._clock.now_ns() - began < _TURN_NS:
-            due = due[:_TOGETHER]
+        while (due := self._due(line, _TOGETHER)) and self._clock.now_ns() - began < _TURN_NS:
             delivery = self._attempt(line, partial(line.exporter.export, [one.notice for one in due]))
             if delivery.taken:
                 self._passed(line, due[: delivery.taken], delivery.refused)

@@ -84,11 +84,13 @@ class Queue:
 
     def since(self, n: int) -> Iterator[Queued]:
         """Give the notices that wait, from a number on."""
-        return iter(self.waiting[bisect_left(self.waiting, n, key=lambda one: one.n) :])
+        first = bisect_left(self.waiting, n, key=lambda one: one.n)
+        return (self.waiting[at] for at in range(first, len(self.waiting)))
 
     def at(self, n: int) -> Queued | None:
         """Give the notice with a number; None where it waits no longer."""
-        return next((one for one in self.since(n) if one.n == n), None)
+        found = next(self.since(n), None)
+        return found if found is not None and found.n == n else None
 
     def prune(self, positions: Sequence[Position]) -> None:
         """Forget what every destination is done with, and what is too much; count the latter as given up."""
