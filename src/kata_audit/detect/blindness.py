@@ -8,25 +8,17 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from kata_audit.detect.rule import Need, Rule
+from kata_audit.detect.sigma.logsources import SERVICES
 from kata_audit.predicate.tree import Compare, Match, OneOf, Op, Predicate, Syntax, all_of, any_of
 from kata_audit.schema.record import Component
 from kata_audit.schema.source import OWN_RECEIVER, Origin
 
 _DEBUG = 5
 """OpenTelemetry's number of DEBUG; lower ones are TRACE."""
-
-
-def _host(*components: Component) -> Predicate:
-    return all_of(OneOf("component", frozenset(map(str, components))), Compare("origin", Op.EQ, str(Origin.HOST)))
-
-
 CONDITIONS: Mapping[Need, Predicate] = MappingProxyType(
     {
-        Need.CRI: _host(Component.CONTAINERD, Component.CRIO, Component.KUBELET),
-        Need.RUNTIME_GO: _host(Component.RUNTIME_GO),
-        Need.RUNTIME_GO_DEBUG: all_of(_host(Component.RUNTIME_GO), Compare("severity_number", Op.LE, _DEBUG)),
-        Need.RUNTIME_RS: _host(Component.RUNTIME_RS),
-        Need.AGENT: Compare("component", Op.EQ, str(Component.AGENT)),
+        **{need: SERVICES[need] for need in Need if need in SERVICES},
+        Need.RUNTIME_GO_DEBUG: all_of(SERVICES["runtime-go"], Compare("severity_number", Op.LE, _DEBUG)),
         Need.CONSOLE: any_of(
             all_of(
                 OneOf("component", frozenset({str(Component.GUEST_KERNEL), str(Component.GUEST_SYSTEMD)})),
@@ -34,10 +26,6 @@ CONDITIONS: Mapping[Need, Predicate] = MappingProxyType(
             ),
             Match("receiver", "*:console*", Syntax.WILDCARD),
         ),
-        Need.JOURNALD: _host(Component.JOURNALD),
-        Need.HOST_KERNEL: _host(Component.HOST_KERNEL),
-        Need.AUDITD: _host(Component.AUDITD),
-        Need.API: _host(Component.KUBE_APISERVER),
         Need.PIPELINE: Match("receiver", f"{OWN_RECEIVER}:*", Syntax.WILDCARD),
     }
 )

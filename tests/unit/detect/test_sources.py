@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.judged import HOUR, SECOND, START, base, records
 
+from kata_audit.detect.blindness import CONDITIONS
 from kata_audit.detect.engine import flush, judge
 from kata_audit.detect.rule import Absence, Need
 from kata_audit.detect.ruleset import Ruleset
@@ -40,6 +41,11 @@ def test_without_the_source_nobody_would_have_told() -> None:
     """The same shell is a finding where the API server's log is there, and none where it is not."""
     assert found({"event_name": "shell"}) == []
     assert found(API, {"event_name": "shell"}) == [1]
+
+
+def test_every_source_can_be_seen_to_be_there() -> None:
+    """A need without a condition would leave its rules blind for ever."""
+    assert set(CONDITIONS) == set(Need)
 
 
 def test_a_guest_that_speaks_for_the_source_is_not_the_source() -> None:
