@@ -13,6 +13,7 @@ from kata_audit.detect.state import State
 from kata_audit.parse.link import link
 from kata_audit.pipeline.derive import Derive
 from kata_audit.pipeline.samples import Outcome, Sample, records_of_sample
+from kata_audit.schema.finding import Finding
 from kata_audit.schema.record import RecordRows
 from kata_audit.store.identity import fill
 from kata_audit.store.known import KnownFacts
@@ -64,12 +65,26 @@ def _joined(records: RecordRows) -> RecordRows:
     return fill(records, known, as_stated=True)
 
 
+def try_out(rules: Sequence[Rule], samples: Sequence[Sample], derive: Derive) -> list[tuple[Finding, ...]]:
+    """Give what some rules find in each of some samples.
+
+    Args:
+        rules: The rules, with all parts that they rest on.
+        samples: Any samples.
+        derive: Makes records of evidence.
+    """
+    return _found(rules, [_joined(records_of_sample(sample, derive)) for sample in samples])
+
+
 def _matched(rule_id: str, rules: Sequence[Rule], samples: Sequence[RecordRows]) -> list[bool]:
     """Say for each sample whether a rule finds something in it."""
+    return [any(finding.rule_id == rule_id for finding in findings) for findings in _found(rules, samples)]
+
+
+def _found(rules: Sequence[Rule], samples: Sequence[RecordRows]) -> list[tuple[Finding, ...]]:
     ruleset = Ruleset(rules, origin=_ORIGIN, lateness_ns=_WAIT_NS)
     found = []
     for records in samples:
         state, findings = judge(ruleset, State(), pa.Table.from_batches([records]))
-        findings += flush(ruleset, state)[1]
-        found.append(any(finding.rule_id == rule_id for finding in findings))
+        found.append((*findings, *flush(ruleset, state)[1]))
     return found
