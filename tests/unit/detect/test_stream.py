@@ -127,6 +127,22 @@ def test_what_states_no_group_takes_no_part() -> None:
     assert life(rules(Absence("ka_a", ("ka_b",), ("sandbox_id",), 0, SECOND), "a", "b"), nobody) == ()
 
 
+def test_an_absence_waits_for_company_of_two_kinds() -> None:
+    """Of the sandbox before it, and of the node after it."""
+    inner = base("ka_left", Absence("ka_a", ("ka_b",), ("sandbox_id",), MINUTE, 0), silent=True)
+    outer = base("KA-1", Absence("ka_left", ("ka_c",), ("node",), 0, 2 * SECOND), group_by=("sandbox_id",))
+    ruleset = Ruleset([inner, outer, *map(part, "abc")], origin="o")
+    a, b, c, later = ({"event_name": name} for name in ("a", "b", "c", "d"))
+
+    (found,) = life(ruleset, a, later)
+
+    assert (found.records, found.time_ns, found.subject["sandbox_id"]) == (("o/0",), START, "s1")
+    assert life(ruleset, b, a, later) == ()
+    assert life(ruleset, a, c | {"sandbox_id": None}) == ()
+    assert life(ruleset, a, c | {"node": "lab/other"}) != ()
+    assert life(ruleset, c, a) != ()
+
+
 ALONE = Absence("ka_a", ("ka_b",), ("sandbox_id",), 2 * SECOND, 3 * SECOND)
 
 

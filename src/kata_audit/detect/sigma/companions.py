@@ -43,13 +43,21 @@ _NOTHING: Final = re.compile(r"0[smhdw]?")
 
 @dataclass(frozen=True, slots=True)
 class Bases:
-    """The rules that a document may speak of: names and UUIDs to rule ids, and which of them look at single events."""
+    """The rules that a document may speak of: names and UUIDs to rule ids, and which of them are on what.
+
+    `events` are on single events, `absences` are absences over those alone.
+    """
 
     ids: Mapping[str, str]
     events: frozenset[str]
+    absences: frozenset[str]
 
-    def find(self, reference: Any) -> str:
+    def find(self, reference: Any, *, as_trigger: bool = False) -> str:
         """Find a base rule.
+
+        Args:
+            reference: A name or a UUID.
+            as_trigger: Whether an absence waits for it: an event that has no company of one kind may need one of another.
 
         Raises:
             BadValueError: There is none of that name or UUID, or it is no rule on single events.
@@ -57,7 +65,7 @@ class Bases:
         found = self.ids.get(reference) if isinstance(reference, str) else None
         if found is None:
             raise BadValueError(f"There is no rule `{reference!s:.80}`.")
-        if found not in self.events:
+        if found not in self.events and not (as_trigger and found in self.absences):
             raise BadValueError(f"`{found}` is itself made of other rules; only rules with a `detection` can be counted.")
         return found
 
@@ -138,7 +146,7 @@ def _bases(document: Document, path: tuple[str, ...], value: Any, bases: Bases, 
         return ()
     for name in names:
         with report.noting(document, path):
-            found.append(bases.find(name))
+            found.append(bases.find(name, as_trigger=path[-1] == "trigger"))
     if len(set(found)) < len(found):
         report.add(document, path, "A rule is named twice.")
     return tuple(found)

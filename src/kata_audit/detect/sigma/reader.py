@@ -81,7 +81,12 @@ class _Reader:
         self._see_unique()
         ids = {name: head.rule_id for _, head in read for name in (head.rule_id, head.uuid)}
         events = frozenset(head.rule_id for document, head in read if "detection" in document.data)
-        self._bases = Bases(ids, events)
+        absences = frozenset(
+            head.rule_id
+            for document, head in read
+            if "absence" in document.data and all(ids.get(name) in events for name in references_of(document)[0])
+        )
+        self._bases = Bases(ids, events, absences)
         self._used, self._generated = self._references()
 
     def _see_unique(self) -> None:
@@ -104,19 +109,23 @@ class _Reader:
         return used, generated
 
     def rules(self) -> tuple[Rule, ...]:
-        """Read every document: rules on single events, what filters leave of them, then the rules that count them."""
-        events = {
+        """Read every document: rules on single events, what filters leave of them, rules over those, and over these."""
+        known = {
             head.rule_id: self._rule(document, head, self._detection(document, "detection"), self._lists_in(document))
             for document, head in self._read
             if "detection" in document.data
         }
         for document, _ in self._read:
             if "filter" in document.data:
-                self._filter(document, events)
-        found = (events.get(head.rule_id) or self._companion(document, head, events) for document, head in self._read)
-        return tuple(rule for rule in found if rule is not None)
+                self._filter(document, known)
+        for is_lower in (True, False):
+            over = [one for one in self._read if one[1].rule_id not in self._bases.events]
+            those = [one for one in over if (one[1].rule_id in self._bases.absences) is is_lower]
+            read = (self._companion(document, head, known) for document, head in those)
+            known |= {rule.rule_id: rule for rule in read if rule is not None}
+        return tuple(known[head.rule_id] for _, head in self._read if head.rule_id in known)
 
-    def _companion(self, document: Document, head: Head, events: Mapping[str, Rule]) -> Rule | None:
+    def _companion(self, document: Document, head: Head, known: Mapping[str, Rule]) -> Rule | None:
         when: Correlation | Absence | None = None
         names: tuple[str, ...] = ()
         if "correlation" in document.data:
@@ -125,7 +134,11 @@ class _Reader:
         elif "absence" in document.data:
             when = read_absence(document, self._bases, self._report)
             names = (when.trigger, *when.unless) if when is not None else ()
-        return self._rule(document, head, when, [events[name].digest.encode() for name in names]) if when else None
+        return (
+            self._rule(document, head, when, [known[name].digest.encode() for name in names if name in known])
+            if when
+            else None
+        )
 
     def _rule(self, document: Document, head: Head, when: Condition, outside: list[bytes]) -> Rule:
         stated_by = when.group_by if isinstance(when, Correlation | Absence) else _GROUP_BY

@@ -140,6 +140,25 @@ def test_an_absence_is_read_whole() -> None:
     )
 
 
+def test_an_absence_may_wait_for_another_one() -> None:
+    """For company that is told by other fields; a third storey is refused, and so is company that is an absence."""
+    lower = ABSENCE.replace("KA-004", "ka_004_left").replace("c0004", "c0005")
+    upper = ABSENCE.replace("ka_001_base", "ka_004_left").replace("[sandbox_id]", "[node]")
+
+    found = read(BASE, OTHER, lower, upper)
+
+    assert found["KA-004"].when == Absence("ka_004_left", ("KA-002",), ("node",), 600_000_000_000, 0)
+    assert found["ka_004_left"].silent
+    assert list(read(BASE, OTHER, upper, lower)) == ["ka_001_base", "KA-002", "KA-004", "ka_004_left"]
+    assert found["KA-004"].digest != read(BASE, OTHER, lower.replace("10m", "9m"), upper)["KA-004"].digest
+    third = upper.replace("KA-004", "KA-005").replace("c0004", "c0006").replace("ka_004_left", "KA-004")
+    assert "`KA-004` is itself made of other rules;" in problems(BASE, OTHER, lower, upper, third)[0]
+    company = (
+        lower.replace("trigger: ka_001_base", "trigger: KA-002").replace("[KA-002]", "[KA-004]").replace("c0005", "c0007")
+    )
+    assert "`KA-004` is itself made of other rules;" in problems(BASE, OTHER, ABSENCE, company)[0]
+
+
 def test_what_others_count_is_silent_unless_it_stands_alone() -> None:
     """As in Sigma, a counted rule makes no findings unless the correlation says `generate`; a rule of ours always does."""
     mine = BASE.replace("ka_001_base", "mine")
