@@ -32,6 +32,7 @@ from tests.fleet import STARTS_US, FleetNode, Told
 MINUTE_NS: Final = 60 * 1_000_000_000
 SHIFT_NS: Final = 8 * 60 * MINUTE_NS
 _LATENESS_NS: Final = 10_000_000_000
+_UNDERWAY_NS: Final = 500_000_000
 _STEP_NS: Final = 5 * MINUTE_NS
 ACK_NS: Final = 10 * MINUTE_NS
 """How long people need to say that they look at a page."""
@@ -69,14 +70,14 @@ def judge_node(node: FleetNode, rules: Sequence[Rule], derive: Derive) -> Month:
     offsets: Counter[str] = Counter()
     found: list[Finding] = []
     records: Counter[str] = Counter()
-    for end_us, told in node.told():
-        evidence = [rows for one in told for rows in _evidence(node.name, one, offsets[one.source], end_us * 1000)]
+    for told in node.told():
+        evidence = [rows for one in told for rows in _evidence(node.name, one, offsets[one.source])]
         offsets.update({one.source: len(one.data) for one in told})
-        if not any(rows.num_rows for rows in evidence):
+        if not evidence:
             continue
-        table = pa.Table.from_batches(evidence, EVIDENCE_SCHEMA).combine_chunks()
+        table = _as_they_came(evidence, [moment for one in told for moment in one.moments])
         numbers = pa.array(range(first, first + len(table)), pa.uint64())
-        rows = derive(table.set_column(0, EVIDENCE_SCHEMA.field(0), numbers).to_batches()[0])
+        rows = derive(table.set_column(0, EVIDENCE_SCHEMA.field(0), numbers).combine_chunks().to_batches()[0])
         first += len(table)
         records.update(_components(rows))
         known.learn(link(rows))
@@ -86,14 +87,23 @@ def judge_node(node: FleetNode, rules: Sequence[Rule], derive: Derive) -> Month:
     return Month(node.name, (*found, *flush(ruleset, state)[1]), records)
 
 
-def _evidence(node: str, told: Told, offset: int, observed_ns: int) -> list[EvidenceRows]:
+def _evidence(node: str, told: Told, offset: int) -> list[EvidenceRows]:
     transport, dialect = _TRANSPORTS[told.source]
     source = Source(told.source, f"fleet/{node}", "default", transport, dialect)
-    chunk = Chunk(source, f"{told.source}?1-2-aa", offset, told.data, observed_ns)
+    chunk = Chunk(source, f"{told.source}?1-2-aa", offset, told.data, 0)
     held, rows = split(Held(offset=offset), chunk)
     waiting, ready = mask_onward(Open(), rows, None, in_line=held.group is not None)
     rest = mask_onward(waiting, finish(held, chunk), None, in_line=False, ended=True)[1]
     return [one for one in (ready, rest) if one.num_rows]
+
+
+def _as_they_came(evidence: Sequence[EvidenceRows], moments: Sequence[int]) -> pa.Table:
+    """Put rows of several sources into the order in which a collector gets them, half a second after each was written."""
+    table = pa.Table.from_batches(evidence, EVIDENCE_SCHEMA)
+    received = pa.array([moment * 1000 + _UNDERWAY_NS for moment in moments], pa.int64())
+    at = table.schema.get_field_index("observed_timestamp")
+    field = table.schema.field(at)
+    return table.set_column(at, field, received.cast(field.type)).sort_by("observed_timestamp")
 
 
 def _components(rows: RecordRows) -> dict[str, int]:

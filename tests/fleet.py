@@ -112,12 +112,13 @@ _FOREIGN: Final = (b"prometheus.io/scrape", b"sidecar.istio.io/inject", b"nerdct
 
 
 class Told(NamedTuple):
-    """Lines of one source on one node in one day, in order, and when the last was written."""
+    """Lines of one source on one node in one day, in order."""
 
     source: str
     """`journal`, `cri` (containerd's own file) or `audit`."""
     data: bytes
-    records: int
+    moments: tuple[int, ...]
+    """When each line was written, in microseconds since the epoch."""
 
 
 @cache
@@ -190,13 +191,14 @@ class FleetNode:
         self._boot(STARTS_US - 10 * DAY)
         self._plan()
 
-    def told(self) -> Iterator[tuple[int, list[Told]]]:
-        """Tell each day: its end in microseconds since the epoch, and each source's lines."""
+    def told(self) -> Iterator[list[Told]]:
+        """Tell each day: every source's lines."""
         for day in range(self._days + 1):
             end = STARTS_US + (day + 1) * DAY
             lines: dict[str, list[bytes]] = {}
+            moments: dict[str, list[int]] = {}
             while self._due and self._due[0][0] < end:
-                _, _, source, line = heapq.heappop(self._due)
+                at, _, source, line = heapq.heappop(self._due)
                 if source == _PIECE:
                     self._write(line)
                     continue
@@ -204,7 +206,8 @@ class FleetNode:
                     self._ordinal += 1
                     line = line.replace(ORDINAL, b"%x" % self._ordinal, 1)
                 lines.setdefault(source, []).append(line)
-            yield end, [Told(source, b"".join(those), len(those)) for source, those in sorted(lines.items())]
+                moments.setdefault(source, []).append(at)
+            yield [Told(source, b"".join(those), tuple(moments[source])) for source, those in sorted(lines.items())]
 
     # The month's plan
 
