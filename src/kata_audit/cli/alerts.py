@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from kata_audit.schema.alert import Alert
 
 _TEXT = ("alert_id", "level", "status", "rule_id", "where", "count", "last_seen", "title")
+_NARROW = ("alert_id", "level", "status", "rule_id", "where", "title")
+"""What a terminal of fewer than 100 columns has room for."""
+_WIDE = 100
 _RANK = {level: rank for rank, level in enumerate(Level)}
 _USUAL = frozenset({Status.OPEN, Status.ACKNOWLEDGED, Status.INHIBITED})
 """What is listed where nobody asks for more: what is not closed, and what nobody has silenced."""
@@ -72,7 +75,7 @@ def list_alerts(
     found = sorted(filter(wanted, alerts), key=lambda one: (-_RANK[one.level], -one.last_ns, one.alert_id))
     if form == "text":
         width = terminal_width() if sys.stdout.isatty() else 0
-        write_lines(table(_TEXT, map(_cells, found), width=width))
+        write_lines(_listing(found, width))
         hidden = sum(one.status is Status.SHADOW for one in alerts)
         if hidden and not (everything or shadow or statuses):
             say(f"{hidden:,} more are of rules that are not trusted here yet: `kata-audit alerts list --shadow`")
@@ -95,18 +98,26 @@ def _wanted(
     return wanted
 
 
-def _cells(alert: "Alert") -> list[str]:
+def _listing(alerts: Iterable["Alert"], width: int) -> Iterator[str]:
+    """Lay alerts out for a terminal of some columns, or in full where `width` is 0."""
+    names = _NARROW if 0 < width < _WIDE else _TEXT
+    return table(names, (_cells(alert, names, short=bool(width)) for alert in alerts), width=width)
+
+
+def _cells(alert: "Alert", names: Iterable[str], *, short: bool) -> list[str]:
+    """Give a row's cells; for a terminal as much of id and time as people need."""
+    last = rfc3339(alert.last_ns, digits=0)
     row = {
-        "alert_id": alert.alert_id,
+        "alert_id": alert.alert_id[:8] if short else alert.alert_id,
         "level": str(alert.level),
         "status": str(alert.status),
         "rule_id": alert.rule_id,
         "where": where_of(alert),
         "count": str(alert.count),
-        "last_seen": rfc3339(alert.last_ns, digits=0),
+        "last_seen": last[5:16].replace("T", " ") if short else last,
         "title": f"{'» ' if alert.claim else ''}{alert.title}",
     }
-    return [row[name] for name in _TEXT]
+    return [row[name] for name in names]
 
 
 def where_of(alert: "Alert") -> str:
@@ -137,7 +148,7 @@ def show_alert(*, name: str, store: Path, form: str) -> None:
     if members:
         members.sort(key=lambda one: (one.node, one.alert_id))
         head = group_screen(name, members, width)
-        lines = [*head, *table(_TEXT, map(_cells, members), width=width)]
+        lines = [*head, *_listing(members, width if sys.stdout.isatty() else 0)]
         write_lines(lines if form == "text" else [json_line({"group_id": name, "alerts": list(map(alert_fields, members))})])
         return
     alert = find_alert(state, name)

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import click
 
+from kata_audit.cli.alert_lookup import folded
+from kata_audit.cli.alerts import where_of
 from kata_audit.cli.options import CONFIG_VARIABLE, STORE_VARIABLE, example
 from kata_audit.cli.output import write_lines
 from kata_audit.cli.terminal import is_coloured, paint, say
 from kata_audit.errors import VerificationError
 
 _POD = "payments/vault-0"
+_RULE = "KA-008"
 _DENIED = b"blocked by policy"
 _HIDDEN = b"blockad by policy"
 _REFUSED = 'pod:vault-0 ExecSync "blocked by policy"'
@@ -31,8 +34,8 @@ _KEYS_VARIABLE = "KATA_AUDIT_KEYS"
 def command() -> None:
     """Show the product on a real capture.
 
-    Coverage, a pod's story with a denied exec, a guest that forges a host's line, a verified store, one record proven to a
-    stranger, and one altered byte that is named. Everything happens in a temporary folder.
+    Coverage, a pod's story with a denied exec, the alerts that came of it, a guest that forges a host's line, a verified
+    store, one record proven to a stranger, and one altered byte that is named. Everything happens in a temporary folder.
     """
     with as_file(files("kata_audit") / "samples") as samples, tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
@@ -65,6 +68,10 @@ def _act(logs: Sequence[str], here: Path) -> None:
     _run("ingest", "--node", "lab/worker-a", *logs)
     _scene(f"The story of {_POD}", "Host on the left, the guest's claims behind `»`. Its policy denied an exec.")
     _run("timeline", _POD, "--severity", "warn")
+    _scene("What the rules made of it", "Findings are records too; what rests on a guest's text alone is behind `»`.")
+    _run("alerts", "list", "--level", "high")
+    _scene("One alert, with its proof", "What it rests on, what to do, and the records that prove it.")
+    _run("alerts", "show", _alert_of_pod(here / "trail"))
     _scene(
         "A guest forges a line of the host",
         "It printed a shim's error. Its origin follows the transport, not the text.",
@@ -103,6 +110,12 @@ def _run(*arguments: str) -> None:
     write_lines([paint(f"$ kata-audit {shown}", "cyan", coloured=is_coloured(sys.stdout))])
     with cli.make_context("kata-audit", list(arguments)) as context:
         cli.invoke(context)
+
+
+def _alert_of_pod(store: Path) -> str:
+    """Give as much of an id as a person would type: of the alert of the denied exec."""
+    alerts = folded(store).alerts.values()
+    return next(one.alert_id[:6] for one in alerts if one.rule_id == _RULE and where_of(one) == _POD)
 
 
 def _alter(store: Path) -> None:

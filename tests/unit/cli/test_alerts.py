@@ -106,6 +106,22 @@ def test_alerts_are_listed_with_exactly_their_fields(store: Path, capsys: pytest
     assert json.loads(run(capsys, "list", "-o", "json")) == rows
 
 
+def test_a_list_fits_the_terminal(store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A narrow terminal is shown less of more; an id as it is shown is enough to ask for the alert."""
+    spool(store, {})
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = {}
+    for width in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
+        head, row = shown[width] = run(capsys, "list").splitlines()
+        assert max(map(len, (head, row))) <= width
+        assert "A policy refused a req" in row
+
+    assert "LAST_SEEN" in shown[120][0]
+    assert "LAST_SEEN" not in shown[80][0]
+    assert "KA-008" in run(capsys, "show", shown[80][1].split()[0])
+
+
 def test_a_list_is_narrowed(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spool(
         store,
