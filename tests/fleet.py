@@ -330,7 +330,9 @@ class FleetNode:
         if kind not in self._pieces or not begin <= at < stop - lasts - 10 * MINUTE:
             return
         piece = self._pick(kind)
-        self._tell(piece, at, self._sandbox(piece), None if kind == "brief" else at + lasts + MINUTE)
+        # These were captured within a second, with the agent's first lines behind the stop: they cannot be drawn out.
+        is_short = kind == "brief" or (kind == "mistaken" and self.family == "runtime-rs")
+        self._tell(piece, at, self._sandbox(piece), None if is_short else at + lasts + MINUTE)
 
     def _crash_for_hours(self, at: int, stop: int) -> None:
         """Plan a broken release: three crashes, then one every five minutes until somebody takes it back."""
