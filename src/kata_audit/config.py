@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kata_audit.detect.alert_policy import AlertSettings
+from kata_audit.detect.baseline_settings import WEEKS, BaselineSettings
 from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.errors import ConfigError, InputMissingError, Problem
 from kata_audit.exporters.settings import Destination, DestinationKind, Network, mistakes_of
@@ -31,6 +32,7 @@ Place = tuple[str | int, ...]
 """Keys from the top to a value; a number counts the tables of a list."""
 _MOST_SECONDS = 3600
 _MOST_MINUTES = 525_600
+_MOST_DAYS = 366
 _MOST_RECORDS = 65_536
 """A cut is never larger (`docs/reference/on-disk-format.md`), so that its log entry and its memory stay small."""
 _MOST_BYTES = 64 * 1024 * 1024
@@ -153,6 +155,8 @@ class Config:
     """Log ports of agents that `collect` reads, `[[agent]]` each."""
     rules: RuleSettings = field(default_factory=RuleSettings)
     """Detection, `[rules]`."""
+    baseline: BaselineSettings = field(default_factory=BaselineSettings)
+    """What is usual at this place, `[baseline]`."""
     alerts: Alerting = field(default_factory=Alerting)
     """Alerts, `[alerts]`."""
     metrics_file: Path | None = None
@@ -452,7 +456,17 @@ def _mistakes_of_alerting(values: Mapping[str, Any], _: Alerting | None) -> Iter
             yield ("destination", at, "second"), f"there is no destination `{one.second}`"
 
 
-_TABLES: dict[str, type[Any]] = {"batch": BatchLimits, "rules": RuleSettings, "alerts": Alerting}
+def _mistakes_of_baseline(_: Mapping[str, Any], one: BaselineSettings | None) -> Iterator[tuple[Place, str]]:
+    if one is not None and one.learn_days > one.keep_days:
+        yield ("learn_days",), f"what is kept for {one.keep_days} days is never learned in {one.learn_days}"
+
+
+_TABLES: dict[str, type[Any]] = {
+    "batch": BatchLimits,
+    "rules": RuleSettings,
+    "baseline": BaselineSettings,
+    "alerts": Alerting,
+}
 """What stands in each table."""
 _LISTED: dict[str, type[Any]] = {
     "file": FileInput,
@@ -465,6 +479,7 @@ _LISTED: dict[str, type[Any]] = {
 _MISTAKES: dict[type[Any], Callable[[Mapping[str, Any], Any], Iterable[tuple[Place, str]]]] = {
     Destination: _mistakes_of_destination,
     Alerting: _mistakes_of_alerting,
+    BaselineSettings: _mistakes_of_baseline,
 }
 """What is wrong with values that are right one by one, and at which key; the table is None where one is not."""
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -515,5 +530,13 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "standby": _read_yes,
     "second": _read_name,
     "second_after_secs": _read_seconds,
+    "enabled": _read_yes,
+    "learn_days": _read_count(_MOST_DAYS),
+    "keep_days": _read_count(_MOST_DAYS),
+    "rate_weeks": _read_count(WEEKS),
+    "rate_score": _read_span(1000),
+    "rate_difference": _read_count(_MOST_RECORDS),
+    "silence_factor": _read_span(1000),
+    "silence_minutes": _read_wait,
 }
 """How the value of each key is read; a key means the same wherever it stands."""

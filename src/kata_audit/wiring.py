@@ -22,6 +22,7 @@ from kata_audit.clock import SystemClock
 if TYPE_CHECKING:
     from kata_audit.config import Config, RuleSettings
     from kata_audit.detect.alert_policy import AlertSettings
+    from kata_audit.detect.baseline import Baselines
     from kata_audit.detect.rule import Rule
     from kata_audit.exporters.base import Exporter
     from kata_audit.exporters.settings import Destination
@@ -205,12 +206,13 @@ def rules(settings: "RuleSettings") -> "tuple[Rule, ...]":
         RulesError: They have mistakes, or a rule that is to be off does not exist.
         InputMissingError: The folder cannot be read.
     """
+    from kata_audit.detect.baseline_rules import KINDS
     from kata_audit.detect.sigma.reader import read_rules
     from kata_audit.pipeline.rule_folder import read_folder, switch_off
     from kata_audit.rules.files import rule_files
 
     own = read_folder(settings.folder) if settings.folder else []
-    return switch_off(read_rules([*rule_files(), *own], settings.lists), settings.off)
+    return switch_off(read_rules([*rule_files(), *own], settings.lists), set(settings.off) - KINDS.keys())
 
 
 def check_rules(files: Sequence[Path], settings: "RuleSettings") -> "Checked":
@@ -386,8 +388,16 @@ def sealer(writer: "Writer", config: "Config", *, live: bool = False, merges: bo
             writer.compact()
         _give_memory_back()
 
-    judge = Judge(ruleset, writer, SystemClock(), live=live)
+    judge = Judge(ruleset, writer, SystemClock(), live=live, baselines=_baselines(config, writer.origin))
     return Sealer(writer, policy, derivation(), SystemClock(), after_seal=tend, judge=judge)
+
+
+def _baselines(config: "Config", origin: str) -> "Baselines | None":
+    """Give what records are compared with beside the rules, where that is wanted."""
+    from kata_audit.detect.baseline import Baselines
+    from kata_audit.parse.outline import outline
+
+    return Baselines(config.baseline, origin, outline, config.rules.off) if config.baseline.enabled else None
 
 
 @contextmanager

@@ -273,3 +273,12 @@ def test_a_destination_that_cannot_be_is_refused(line: str) -> None:
 
     assert found != []
     assert all(one.startswith(f"c.toml:{len(known) + 2}:1: ") for one in found)
+
+
+def test_what_is_learned_must_be_kept_for_as_long() -> None:
+    """Baselines that never speak are a mistake."""
+    assert parse_config("[baseline]\nlearn_days = 28", name="c.toml").baseline.learn_days == 28
+    assert problems("[baseline]\nlearn_days = 29\n") == [
+        "c.toml:2:1: what is kept for 28 days is never learned in 29",
+    ]
+    assert problems("[baseline]\nrate_weeks = 5\n") == ["c.toml:2:1: `rate_weeks` must be a whole number from 1 to 4"]

@@ -1,13 +1,13 @@
 """`kata-audit rules`."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kata_audit.cli import rules_hunt, rules_test
+from kata_audit.cli import rules_baseline, rules_hunt, rules_test
 from kata_audit.cli.options import configured, default_data, example, missing_inputs
 from kata_audit.cli.output import FORMATS, csv_lines, json_line, json_lines, output_option, write_lines
 from kata_audit.cli.terminal import say, show, table, terminal_width
@@ -49,11 +49,13 @@ def check(files: tuple[Path, ...]) -> None:
 @output_option(formats=FORMATS)
 @example("rules list", "rules list -o jsonl")
 def list_rules(form: str, *, everything: bool) -> None:
-    """List the rules that run here: those of the package, and those of the configured folder."""
+    """List the rules that run here: those of the package, those of the configured folder, and baselines."""
     from kata_audit import wiring
 
-    rules = sorted(wiring.rules(configured().rules), key=lambda rule: rule.rule_id)
+    config = configured()
+    rules = sorted(wiring.rules(config.rules), key=lambda rule: rule.rule_id)
     rows = [_summary(rule) for rule in rules if everything or not rule.silent]
+    rows += [rules_baseline.summary(kind, config) for kind in rules_baseline.kinds(config).values()]
     if form == "text":
         width = terminal_width() if sys.stdout.isatty() else 0
         write_lines(table(_LISTED, ([_cell(row[name]) for name in _LISTED] for row in rows), width=width))
@@ -97,9 +99,13 @@ def explain_rules(names: tuple[str, ...], form: str) -> None:
     """Explain rules: what each looks for, the query that finds it, what it needs, and what it cannot see."""
     from kata_audit import wiring
 
-    rules = {rule.rule_id: rule for rule in wiring.rules(configured().rules)}
-    _see_known(names, rules)
-    found = [_explained(rules[name], rules) for name in names]
+    config = configured()
+    rules = {rule.rule_id: rule for rule in wiring.rules(config.rules)}
+    kinds = rules_baseline.kinds(config)
+    _see_known(names, {*rules, *kinds})
+    found = [
+        rules_baseline.explained(kinds[name], config) if name in kinds else _explained(rules[name], rules) for name in names
+    ]
     if form == "text":
         write_lines(line for one in found for line in _page(one))
     else:
@@ -216,7 +222,7 @@ def _query(rule: "Rule", converted: "Converted") -> Iterator[str]:
     yield ""
 
 
-def _see_known(names: Sequence[str], rules: "dict[str, Rule]") -> None:
+def _see_known(names: Sequence[str], rules: Collection[str]) -> None:
     if unknown := [name for name in names if name not in rules]:
         raise UsageError(f"There is no rule {', '.join(unknown)}.", hint="`kata-audit rules list --all` has all of them.")
 

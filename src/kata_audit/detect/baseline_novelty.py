@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kata_audit.detect.baseline_names import command_form, repository_of, templates_of, workload_of
-from kata_audit.detect.baseline_rows import DAY_NS, day_text, groups_of, text
+from kata_audit.detect.baseline_rows import DAY_NS, day_text, first_of_each, groups_of, number_of, text
 from kata_audit.detect.baseline_rules import COMMAND, IMAGE, TEMPLATE, Kind
 from kata_audit.detect.baseline_settings import BaselineSettings
 from kata_audit.detect.baseline_shelf import Key, Place, Shelf, Shelved, Sight
@@ -23,6 +23,8 @@ from kata_audit.schema.source import Origin
 EXEC_EVENTS: Final = ("exec.process", "exec.failed", "api.exec")
 """Events that state a command run in a running container, in `process.command_args`."""
 _COMMAND: Final = "process.command_args"
+_MESSAGE: Final = ("tenant", "k8s_namespace", "runtime_class", "component", "origin")
+_POD: Final = ("tenant", "k8s_namespace", "k8s_pod")
 
 
 class New(NamedTuple):
@@ -66,23 +68,28 @@ class Novelty:
         yield from self._new_in_workloads(rows, days, dated)
 
     def _new_messages(self, rows: RecordRows, days: Any, dated: Any) -> Iterator[New]:
-        named = pc.is_valid(text(rows, "event_name"))
+        named = pc.is_valid(rows.column("event_name"))
         loud = pc.fill_null(pc.greater_equal(rows.column("severity_number"), INFO), False)
         apart = pc.fill_null(pc.not_equal(text(rows, "class"), str(RetentionClass.WORKLOAD)), True)
-        wanted = pc.indices_nonzero(pc.and_(pc.and_(pc.or_(named, loud), apart), dated)).cast(pa.int64())
-        some = rows.take(wanted)
+        wanted = pc.indices_nonzero(pc.and_(pc.and_(pc.or_(named, loud), apart), dated))
+        some = rows.select((*_MESSAGE, "event_name", "body", "sandbox_id", "node")).take(wanted)
         template = templates_of(text(some, "event_name"), some.column("body").cast(pa.string()), self._outline)
-        names = ("tenant", "k8s_namespace", "runtime_class", "component", "origin")
-        columns = {name: text(some, name) for name in names}
-        columns |= {"guest": _guests(some), "template": template, "day": days.take(wanted)}
-        for group in groups_of(columns, wanted):
-            *where, guest, template, day = group.values
-            self._messages.begin(day)
-            key = tuple(part or "" for part in where)
-            sight = self._messages.see(key, template or "", guest)
-            place = self._messages.place(key)
+        where, day, guests = [some.column(name) for name in _MESSAGE], days.take(wanted), _guests(some)
+        said = number_of([*where, template, day])
+        firsts = first_of_each(number_of([said, guests]))
+        known: set[int] = set()
+        for first, number in zip(firsts.to_pylist(), said.take(firsts).to_pylist(), strict=True):
+            if number in known:
+                continue
+            self._messages.begin(day[first].as_py())
+            key = tuple(column[first].as_py() or "" for column in where)
+            said_here = template[first].as_py() or ""
+            sight = self._messages.see(key, said_here, guests[first].as_py())
+            if sight in (Sight.KNOWN, Sight.NEW):
+                known.add(number)
             if sight is not Sight.KNOWN:
-                yield from self._told(New(group.first, TEMPLATE, _message(where, template, place)), sight, place)
+                place = self._messages.place(key)
+                yield from self._told(New(wanted[first].as_py(), TEMPLATE, _message(key, said_here, place)), sight, place)
 
     def _told(self, new: New, sight: Sight, place: Place | None) -> Iterator[New]:
         """Tell what is new in a place that has learned, and that something had no room."""
@@ -95,30 +102,30 @@ class Novelty:
                 yield new._replace(detail={**(new.detail or {}), "days": days})
 
     def _new_in_workloads(self, rows: RecordRows, days: Any, dated: Any) -> Iterator[New]:
+        """Look for what is new in workloads: most records say of their pod nothing but that it is there."""
         in_pod = pc.and_(pc.is_valid(rows.column("k8s_namespace")), pc.is_valid(rows.column("k8s_pod")))
-        wanted = pc.indices_nonzero(pc.and_(in_pod, dated)).cast(pa.int64())
-        some = rows.take(wanted)
+        wanted = pc.indices_nonzero(pc.and_(in_pod, dated))
+        some = rows.select((*_POD, "image", "origin", "event_name", "sandbox_id", "node")).take(wanted)
         host = pc.equal(text(some, "origin"), str(Origin.HOST))
-        is_exec = pc.fill_null(pc.is_in(text(some, "event_name"), pa.array(EXEC_EVENTS)), False)
-        command = pc.if_else(is_exec, pc.map_lookup(some.column("attributes"), pa.scalar(_COMMAND), "first"), None)
-        columns = {name: text(some, name) for name in ("tenant", "k8s_namespace", "k8s_pod")}
+        columns = {name: some.column(name) for name in _POD}
         columns |= {
             "image": pc.if_else(host, some.column("image"), None),
-            "command": command,
+            "command": _commands(rows).take(wanted),
             "guest": _guests(some),
             "day": days.take(wanted),
         }
-        for group in groups_of(columns, wanted):
+        for group in groups_of(columns):
             tenant, namespace, pod, image, command, guest, day = group.values
+            first = wanted[group.first].as_py()
             self._workloads.begin(day)
             key = (tenant, namespace, workload_of(pod))
             place = self._workloads.place(key)
             if command is not None:
-                yield from self._new_command(key, command, guest, group.first)
+                yield from self._new_command(key, command, guest, first)
             if image is not None:
-                yield from self._new_image(key, image, group.first)
+                yield from self._new_image(key, image, first)
             elif place is None and command is None and self._workloads.see(key, "") is Sight.OVERFLOWED:
-                yield New(group.first, IMAGE, None)
+                yield New(first, IMAGE, None)
 
     def _new_command(self, key: Key, command: str, guest: str | None, at: int) -> Iterator[New]:
         form, workload = command_form(command), f"{key[1]}/{key[2]}"
@@ -147,7 +154,17 @@ class Novelty:
         return self._messages.shelved(), self._workloads.shelved()
 
 
-def _message(where: list[str | None], template: str, place: Place | None) -> dict[str, str]:
+def _commands(rows: RecordRows) -> Any:
+    """Give the command that each record states to have been run in a running container; null for most."""
+    is_exec = pc.fill_null(pc.is_in(text(rows, "event_name"), pa.array(EXEC_EVENTS)), False)
+    if not pc.any(is_exec).as_py():
+        return pa.nulls(rows.num_rows, pa.string())
+    stated = rows.column("attributes").filter(is_exec)
+    commands = pc.map_lookup(stated, pa.scalar(_COMMAND), "first")
+    return pc.replace_with_mask(pa.nulls(rows.num_rows, pa.string()), is_exec, commands)
+
+
+def _message(where: Key, template: str, place: Place | None) -> dict[str, str]:
     _, namespace, runtime_class, component, _ = where
     parts = [f"component {component or 'unknown'}"]
     parts += [f"runtime class {runtime_class}"] if runtime_class else []

@@ -16,11 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kata_audit.detect.baseline_rows import DAY_NS, HOUR_NS, Group, day_text, groups_of, hour_text, number_of, text
-from kata_audit.detect.baseline_settings import BaselineSettings
+from kata_audit.detect.baseline_settings import WEEKS, BaselineSettings
 from kata_audit.schema.record import RecordRows, RetentionClass
 from kata_audit.schema.source import Origin
 
-WEEKS: Final = 4
 WEEK: Final = 7 * 24
 """Hours of a week."""
 FEWEST: Final = 10
@@ -127,7 +126,7 @@ def _streams_of(rows: RecordRows, times: Any, clocks: Any) -> Iterator[tuple[Key
     wanted = pc.indices_nonzero(pc.and_(is_host, apart)).cast(pa.int64())
     if not len(wanted):
         return
-    where = {name: text(rows, name).take(wanted) for name in _WHERE}
+    where = {name: rows.column(name).take(wanted) for name in _WHERE}
     numbers = number_of([*where.values(), pc.divide(clocks, DAY_NS).take(wanted)])
     table = pa.table(
         {
@@ -156,12 +155,12 @@ class _Counting:
     def take(self, rows: RecordRows) -> Streamed:
         """Count the stream's records, and give what is to be remembered of it."""
         clocks = pc.cumulative_max(rows.column("time"), start=self._before.clock_ns)
-        hours, numbers = pc.divide(clocks, HOUR_NS), rows.column("row")
+        hours = pc.divide(clocks, HOUR_NS)
         heard: dict[int, int] = {}
-        for (slot,), *_ in groups_of({"slot": pc.divide(clocks, HOUR_NS // _SLOTS)}, numbers):
+        for (slot,), *_ in groups_of({"slot": pc.divide(clocks, HOUR_NS // _SLOTS)}):
             heard[slot // _SLOTS] = heard.get(slot // _SLOTS, 0) | 1 << slot % _SLOTS
         columns = {"hour": hours, "component": rows.column("component"), "event": rows.column("event")}
-        for hour, groups in groupby(groups_of(columns, numbers), lambda group: int(group.values[0])):
+        for hour, groups in groupby(groups_of(columns), lambda group: int(group.values[0])):
             if hour:
                 self._take_hour(hour, heard[hour], list(groups), rows, clocks)
         seen = rows.column("clock")[-1].as_py()
@@ -170,17 +169,16 @@ class _Counting:
     def _take_hour(self, hour: int, heard: int, groups: Sequence[Group], rows: RecordRows, clocks: Any) -> None:
         if hour > self._hour:
             if self._hour:
-                self._close(groups[0].first)
+                self._close(rows.column("row")[groups[0].first].as_py())
             self._hour, self._open, self._full = hour, {}, False
         self._heard[hour] = self._heard.get(hour, 0) | heard
         for (_, component, event), first, last, size in groups:
             name = (component, event)
             if name not in self._open and len(self._open) >= MAX_SERIES:
-                self._overflow(first)
+                self._overflow(rows.column("row")[first].as_py())
                 continue
-            at = pc.index(rows.column("row"), last).as_py()
             total = size + self._open.get(name, (0,))[0]
-            self._open[name] = (total, rows.column("seq")[at].as_py(), clocks[at].as_py())
+            self._open[name] = (total, rows.column("seq")[last].as_py(), clocks[last].as_py())
 
     def _overflow(self, at: int) -> None:
         if not self._full:

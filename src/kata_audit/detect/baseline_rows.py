@@ -16,7 +16,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Group(NamedTuple):
-    """Rows that share the values of some columns: the values, the number of their first and last row, how many."""
+    """Rows that share the values of some columns: the values, the places of the first and the last, how many."""
 
     values: tuple[Any, ...]
     first: int
@@ -31,32 +31,38 @@ def text(rows: RecordRows, name: str) -> Any:
 
 
 def number_of(columns: Sequence[Any]) -> Any:
-    """Number the different combinations of values: one number a row, from 0 in order of first rows."""
+    """Number the different combinations of values: one number a row."""
     numbers = None
     for column in columns:
-        encoded = column.dictionary_encode(null_encoding="encode")
-        indices = encoded.indices.cast(pa.int64())
-        joined = indices if numbers is None else pc.add(pc.multiply(numbers, len(encoded.dictionary)), indices)
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        null = len(encoded.dictionary)
+        indices = pc.fill_null(encoded.indices.cast(pa.int64()), null)
+        joined = indices if numbers is None else pc.add(pc.multiply(numbers, null + 1), indices)
         numbers = joined if numbers is None else joined.dictionary_encode().indices.cast(pa.int64())
     return numbers
 
 
-def groups_of(columns: Mapping[str, Any], rows: Any) -> list[Group]:
-    """Group rows.
+def numbers_to(size: int) -> Any:
+    """Give the numbers from 0 up to a size."""
+    return pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), size)), 1)
 
-    Args:
-        columns: Columns to group by, one value a row.
-        rows: Number of each row, ascending.
 
-    Returns:
-        The groups in order of their first rows.
-    """
-    if not len(rows):
+def first_of_each(numbers: Any) -> Any:
+    """Give the places at which numbers stand for the first time, in order."""
+    table = pa.table({"number": numbers, "at": numbers_to(len(numbers))})
+    firsts = table.group_by("number", use_threads=False).aggregate([("at", "min")]).column("at_min")
+    return firsts.take(pc.sort_indices(firsts)).combine_chunks()
+
+
+def groups_of(columns: Mapping[str, Any]) -> list[Group]:
+    """Group rows by columns, one value a row; give the groups in order of their first rows."""
+    numbers = number_of(list(columns.values()))
+    if not len(numbers):
         return []
-    table = pa.table({"code": number_of(list(columns.values())), "row": rows})
-    found = table.group_by("code", use_threads=False).aggregate([("row", "min"), ("row", "max"), ("row", "count")])
+    table = pa.table({"number": numbers, "row": numbers_to(len(numbers))})
+    found = table.group_by("number", use_threads=False).aggregate([("row", "min"), ("row", "max"), ("row", "count")])
     found = found.sort_by("row_min")
-    firsts = pc.index_in(found.column("row_min"), rows)
+    firsts = found.column("row_min").combine_chunks()
     values = zip(*(column.take(firsts).to_pylist() for column in columns.values()), strict=True)
     marks = (found.column(name).to_pylist() for name in ("row_min", "row_max", "row_count"))
     return [Group(value, *mark) for value, *mark in zip(values, *marks, strict=True)]

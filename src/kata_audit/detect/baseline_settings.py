@@ -1,6 +1,10 @@
 """What may be configured of baselines: how long they learn, and how far from usual is unusual."""
 
 from dataclasses import dataclass
+from typing import Final
+
+WEEKS: Final = 4
+"""Past weeks that a rate is compared with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ MAX_ALL: Final = 65_536
 """Things of all places."""
 MAX_OF_GUEST: Final = 32
 """New things that one sandbox's guest may add in a day, over all places."""
+_NAME: Final = 16
+"""Hex digits of a thing's name."""
 Key: TypeAlias = tuple[str, ...]
 FULL: Final[Key] = ("",)
 """Under this it is noted that a place had no room."""
@@ -119,7 +121,7 @@ class Shelf:
         place = self.place(key)
         if place is None:
             return self._overflow(FULL)
-        name = hashlib.sha256(thing.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        name = hashlib.sha256(thing.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME]
         if name in place.things:
             place.things[name] = self._day
             return Sight.KNOWN
@@ -149,7 +151,7 @@ class Shelf:
 
 def to_value(shelved: Shelved) -> list[Any]:
     """Spell a shelf for JSON."""
-    places = [[key, one.since, one.last, one.days, one.things] for key, one in shelved.places.items()]
+    places = [[key, one.since, one.last, one.days, _by_day(one.things)] for key, one in shelved.places.items()]
     return [shelved.day, places, shelved.count, shelved.guests, sorted(shelved.full)]
 
 
@@ -163,8 +165,20 @@ def from_value(value: Any) -> Shelved:
     day, places, count, guests, full = value
     return Shelved(
         int(day),
-        {tuple(key): Place(int(since), int(last), int(days), dict(things)) for key, since, last, days, things in places},
+        {tuple(key): Place(int(since), int(last), int(days), _things(things)) for key, since, last, days, things in places},
         int(count),
         dict(guests),
         frozenset(tuple(key) for key in full),
     )
+
+
+def _by_day(things: Mapping[str, int]) -> dict[int, str]:
+    """Spell things by the day on which they were last seen, their names one after another."""
+    names: dict[int, list[str]] = {}
+    for name, day in things.items():
+        names.setdefault(day, []).append(name)
+    return {day: "".join(those) for day, those in names.items()}
+
+
+def _things(by_day: Mapping[str, str]) -> dict[str, int]:
+    return {names[at : at + _NAME]: int(day) for day, names in by_day.items() for at in range(0, len(names), _NAME)}

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kata_audit.clock import Clock
+from kata_audit.detect import baseline
+from kata_audit.detect.baseline import Baselines, Learned, compare
 from kata_audit.detect.engine import judge
 from kata_audit.detect.ruleset import Ruleset
 from kata_audit.detect.state import State, from_bytes
@@ -26,7 +28,7 @@ from kata_audit.store.known import KnownFacts, read_known
 from kata_audit.store.writer import Writer
 
 _IDLE_NS: Final = 1_000_000_000
-_STATE, _KNOWN = "detect", "known"
+_STATE, _KNOWN, _LEARNED = "detect", "known", "baselines"
 _NOTHING: Final = RECORD_SCHEMA.empty_table()
 
 
@@ -38,17 +40,22 @@ class Judge:
         writer: Where findings go; its saved states say how far judging was.
         clock: For the passing of time where nothing comes.
         live: Whether time passes by itself. An input with an end has passed when `flush` says so, and not before.
+        baselines: What is compared with what was usual; None for nothing.
 
     Attributes:
         told: How many findings became durable by it.
     """
 
-    def __init__(self, ruleset: Ruleset, writer: Writer, clock: Clock, *, live: bool) -> None:
+    def __init__(
+        self, ruleset: Ruleset, writer: Writer, clock: Clock, *, live: bool, baselines: Baselines | None = None
+    ) -> None:
         self._ruleset, self._writer, self._clock, self._live = ruleset, writer, clock, live
         saved = writer.states()
         self._state = _saved_state(saved.get(_STATE))
         self._known = read_known(saved.get(_KNOWN, b"")) or KnownFacts()
         self._next: State | None = None
+        self._baselines = baselines
+        self._learned = self._next_learned = _saved_baselines(saved.get(_LEARNED))
         self._spooled = _spooled_findings(writer.waiting())
         self._judged_ns = clock.now_ns()
         self._said_ns = 0
@@ -69,15 +76,23 @@ class Judge:
         self._known.learn(link(records))
         filled = fill(records, self._known, as_stated=True)
         self._judged_ns = self._clock.now_ns()
-        self._next, findings = judge(self._ruleset, self._state, pa.Table.from_batches([filled]))
+        rows = pa.Table.from_batches([filled])
+        self._next, findings = judge(self._ruleset, self._state, rows)
+        if self._baselines is not None:
+            self._next_learned, unusual = compare(self._baselines, self._learned, rows)
+            findings += unusual
         self._tell(findings)
         self._known.settle()
-        return {_STATE: self._next.to_bytes(), _KNOWN: self._known.to_bytes()}
+        return {
+            _STATE: self._next.to_bytes(),
+            _KNOWN: self._known.to_bytes(),
+            _LEARNED: self._next_learned.to_bytes(),
+        }
 
     def settle(self) -> None:
         """Go on from the cut that was judged last: it is sealed, and so are the findings that waited in it."""
         assert self._next is not None
-        self._state, self._next = self._next, None
+        self._state, self._next, self._learned = self._next, None, self._next_learned
         if self._writer.sealed_to == self._writer.next_seq:
             self._spooled.clear()
 
@@ -129,6 +144,14 @@ def _saved_state(data: bytes | None) -> State:
         return State() if data is None else from_bytes(data)
     except ValueError:
         return State()
+
+
+def _saved_baselines(data: bytes | None) -> Learned:
+    """Read what the last cut had learned; none, or that of another version, is learning anew."""
+    try:
+        return Learned() if data is None else baseline.from_bytes(data)
+    except ValueError:
+        return Learned()
 
 
 def _spooled_findings(waiting: Iterable[EvidenceRows]) -> dict[str, None]:

@@ -62,6 +62,19 @@ def test_own_rules_stand_beside_those_of_the_package(configured: Path, capsys: p
     assert listed(capsys, "--all")["mine"]["silent"] is True
 
 
+def test_baselines_stand_beside_the_rules(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are listed, explained and turned off as rules are."""
+    assert listed(capsys)["KA-B02"]["kind"] == "baseline"
+    assert run("explain", "KA-B02", "KA-008") == 0
+    assert "A command that was never run in its workload before" in capsys.readouterr().out
+
+    config = configured.parent / "config.toml"
+    config.write_text(config.read_text() + 'off = ["KA-B02", "KA-008"]\n')
+    assert {"KA-B02", "KA-008"}.isdisjoint(listed(capsys))
+    config.write_text(config.read_text() + "[baseline]\nenabled = false\n")
+    assert not [name for name in listed(capsys) if name.startswith("KA-B")]
+
+
 def test_a_rule_can_be_off(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A rule that is off makes no findings; one that does not exist cannot be."""
     config = configured.parent / "config.toml"

@@ -8,8 +8,11 @@ import pytest
 from tests.evidence import derive, evidence
 
 from kata_audit.clock import ManualClock
+from kata_audit.detect.baseline import Baselines
+from kata_audit.detect.baseline_settings import BaselineSettings
 from kata_audit.detect.ruleset import Ruleset
 from kata_audit.detect.sigma.reader import read_rules
+from kata_audit.parse.outline import outline
 from kata_audit.pipeline.derive import DERIVE_VERSION, batches
 from kata_audit.pipeline.ingest import CutPolicy, Sealer
 from kata_audit.pipeline.judging import Judge
@@ -29,11 +32,14 @@ def line(second: int, message: str) -> bytes:
 
 
 @contextmanager
-def judged(root: Path, *, max_records: int = 3, live: bool = False) -> Iterator[tuple[Writer, Sealer, Judge]]:
-    """Open a store whose cuts are judged."""
+def judged(
+    root: Path, *, max_records: int = 3, live: bool = False, usual: BaselineSettings | None = None
+) -> Iterator[tuple[Writer, Sealer, Judge]]:
+    """Open a store whose cuts are judged, and compared with what is usual where that is asked for."""
     clock = ManualClock(1_795_600_000_000_000_000)
     with open_writer(root, clock=clock, node="lab/node") as writer:
-        judge = Judge(Ruleset(RULES, origin=writer.origin), writer, clock, live=live)
+        baselines = None if usual is None else Baselines(usual, writer.origin, outline)
+        judge = Judge(Ruleset(RULES, origin=writer.origin), writer, clock, live=live, baselines=baselines)
         yield writer, Sealer(writer, CutPolicy(max_records=max_records), derive, clock, int, judge=judge), judge
 
 
@@ -121,6 +127,19 @@ def test_counting_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert [one.count for _, one in findings(tmp_path)] == [*range(1, 11), 16]
 
 
+def test_what_is_learned_outlives_a_restart(tmp_path: Path) -> None:
+    """A message is new to a component that spoke on days before, in another process."""
+    usual = BaselineSettings(learn_days=2)
+    for day, words in ((20, "quiet night"), (21, "quiet night"), (22, "strange light")):
+        with judged(tmp_path, usual=usual) as (writer, sealer, _):
+            append(writer, sealer, line(1, words).replace(b"2026-11-24", f"2026-11-{day}".encode()))
+            sealer.finish()
+
+    ((_, found),) = findings(tmp_path)
+    assert (found.rule_id, seqs(found), found.detail["seen"]) == ("KA-B01", [2], "the message: strange light")
+    assert found.detail["days"] == "2 days from 2026-11-20 to 2026-11-21"
+
+
 @pytest.mark.parametrize("broken", [b"", b"{}", b"\xff"])
 def test_a_state_that_is_none_is_judging_anew(tmp_path: Path, broken: bytes) -> None:
     """The store opens, and judges."""
@@ -129,9 +148,9 @@ def test_a_state_that_is_none_is_judging_anew(tmp_path: Path, broken: bytes) -> 
         cut = writer.unsealed()
         assert cut is not None
         sealing = batches(derive(cut[1]))
-        writer.seal(cut[0], sealing, derive=DERIVE_VERSION, states={"detect": broken, "known": broken})
+        writer.seal(cut[0], sealing, derive=DERIVE_VERSION, states={"detect": broken, "known": broken, "baselines": broken})
 
-    with judged(tmp_path) as (writer, sealer, _):
+    with judged(tmp_path, usual=BaselineSettings()) as (writer, sealer, _):
         append(writer, sealer, line(2, "wanted word"))
         sealer.finish()
 
