@@ -7,15 +7,13 @@ import ctypes
 import gc
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from kata_audit.clock import SystemClock
 
@@ -284,8 +282,6 @@ def derivation() -> "Derive":
     """Give what makes records of evidence, with all known messages."""
     from kata_audit.pipeline.derive import derive
 
-    # Arrow looks for pandas at each array that it makes, and where there is none, through every path each time.
-    sys.modules.setdefault("pandas", cast("ModuleType", None))
     return partial(derive, catalog=catalog())
 
 
