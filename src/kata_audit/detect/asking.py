@@ -101,7 +101,7 @@ class Asking:
         rest = self._rest[number]
         if isinstance(rest, Everything):
             return self._profiles.rows(profiles)
-        rest = self._possible(rest)
+        rest = NOTHING if thinned is not None and len(thinned) == 0 else self._possible(rest)
         if rest == NOTHING:
             return self._profiles.order.slice(0, 0)
         rows, columns = self._select(tuple(profiles), thinned)
@@ -138,18 +138,14 @@ class Asking:
         key = profiles, None if thinned is None else id(thinned)
         if key in self._selected:
             return self._selected[key]
-        rows = self._profiles.rows(profiles)
-        if thinned is not None:
-            rows = self._narrowed(rows, profiles, thinned)
+        if thinned is None or len(thinned) * 2 >= self._profiles.count(profiles):
+            rows = self._profiles.rows(profiles)
+        else:
+            own = pc.is_in(self._profiles.ids.take(thinned), pa.array(profiles, self._profiles.ids.type))
+            rows = thinned.filter(own)
         most = len(rows) * 2 > self._cut.rows.num_rows
         found = self._selected[key] = rows, self._all if most else _Selected(self._cut, rows)
         return found
-
-    def _narrowed(self, rows: Any, profiles: tuple[int, ...], thinned: Any) -> Any:
-        if len(thinned) * 2 >= len(rows):
-            return rows
-        own = pc.is_in(self._profiles.ids.take(thinned), pa.array(profiles, self._profiles.ids.type))
-        return thinned.filter(own)
 
 
 class _Selected(Columns):

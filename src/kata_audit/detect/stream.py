@@ -20,7 +20,7 @@ from kata_audit.detect.sources import Sources
 FOREVER: Final = (1 << 63) - 1
 """A watermark that lets everything go."""
 ORDER: Final = "order"
-"""What forgets when too many events wait for their place."""
+"""What forgets an event's place: too many waited for theirs, and later ones went on before it."""
 
 
 class Memory(NamedTuple):
@@ -75,7 +75,7 @@ class Stream:
         self._due = self._next_due()
 
     def add(self, event: Event) -> Iterator[Event | Lost]:
-        """Take an event of a rule on records that others are over; give what follows at once, because too many wait."""
+        """Take an event of a rule on records that others are over; give what follows at once, where too many wait."""
         values = {field: event.values[field] for field in self._rules.fields[event.rule_id] if field in event.values}
         if event.at_ns < self.watermark_ns:
             self.late += 1
@@ -84,10 +84,10 @@ class Stream:
         for reader in readers:
             if reader.rule_id in self.missing:
                 yield from self._seek(reader.rule_id, event)
-        if any(reader.rule_id in self._correlating for reader in readers) and self._ordering.add(event):
-            yield Lost(ORDER, 1, event)
-            first = self._ordering.next_ns()
-            while first is not None and self._ordering.next_ns() == first:
+        if any(reader.rule_id in self._correlating for reader in readers):
+            if event.at_ns < self._ordering.watermark_ns:
+                yield Lost(ORDER, 1, event)
+            if self._ordering.add(event):
                 yield from self._release()
 
     def advance(self, watermark_ns: int) -> Iterator[Event | Lost]:

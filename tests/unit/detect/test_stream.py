@@ -214,7 +214,6 @@ def test_what_is_over_is_forgotten_unsaid(monkeypatch: pytest.MonkeyPatch) -> No
         (correlation, "MAX_MARKS", count(50, "ka_a")),
         (absence, "MAX_WAITING", Absence("ka_a", ("ka_b",), ("sandbox_id",), 0, HOUR)),
         (absence, "MAX_GROUPS", Absence("ka_b", ("ka_a",), ("sandbox_id",), HOUR, 0)),
-        (ordering, "MAX_HELD", count(50, "ka_a")),
         (
             correlation,
             "MAX_SUMMED",
@@ -251,6 +250,20 @@ def test_rules_that_cannot_work_are_refused(made: list[Rule], said: str) -> None
 
     assert said in str(refused.value.problems[0])
     assert refused.value.problems[0].where == "written in a test"
+
+
+def test_what_waits_is_bounded_and_told_where_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where too many wait, the first goes on early; only an event that comes for a place before it has lost its own."""
+    monkeypatch.setattr(ordering, "MAX_HELD", 5)
+    ruleset = rules(count(3, "ka_a"), "a", lateness_ns=1 << 62)
+    a = {"event_name": "a", "sandbox_id": "s1"}
+
+    state, in_order = judge(ruleset, State(), records([a | {"sandbox_id": f"s{at}"} for at in range(50)]))
+    _, behind = judge(ruleset, state, records([a | {"timestamp": START, "sandbox_id": "s49"}], first=50))
+
+    assert in_order == ()
+    assert len(state.stream.held) == 5
+    assert [(one.rule_id, one.detail["rule"], one.records) for one in behind] == [(OVERFLOW_RULE, "order", ("o/50",))]
 
 
 def test_a_sum_may_be_large() -> None:
