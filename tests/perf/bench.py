@@ -26,9 +26,12 @@ from tests.simulator import Node
 
 from kata_audit.clock import SystemClock
 from kata_audit.config import RuleSettings
+from kata_audit.detect.baseline import Baselines
+from kata_audit.detect.baseline_settings import BaselineSettings
 from kata_audit.detect.rule import Rule
 from kata_audit.detect.ruleset import Ruleset
 from kata_audit.parse.mask import mask
+from kata_audit.parse.outline import outline
 from kata_audit.parse.split import Held, split
 from kata_audit.pipeline.ingest import CutPolicy, Sealer, take
 from kata_audit.pipeline.judging import Judge
@@ -101,6 +104,7 @@ def variants(given: Input, folder: Path) -> list[Variant]:
         Variant("leaf hashes and batch root", lambda: [_commit(rows) for rows in numbered]),
         Variant("ingest: bytes to sealed", lambda: ingest(journal, folder)),
         Variant("ingest, judged by all rules", lambda: ingest(journal, folder, rules=shipped)),
+        Variant("ingest, judged by rules and baselines", lambda: ingest(journal, folder, rules=shipped, usual=True)),
     ]
 
 
@@ -108,14 +112,17 @@ def _commit(rows: EvidenceRows) -> bytes:
     return batch_root(hash_leaves(rows, make_salts(_KEY, rows.num_rows)))
 
 
-def ingest(journal: Path, folder: Path, *, rules: Sequence[Rule] = ()) -> None:
-    """Take a file into a new store, as the command does, until all is sealed; with rules, each cut goes past them."""
+def ingest(journal: Path, folder: Path, *, rules: Sequence[Rule] = (), usual: bool = False) -> None:
+    """Take a file into a new store, as the command does, until all is sealed; with rules, each cut goes past them.
+
+    Where `usual` is asked for, it is compared with baselines too.
+    """
     clock = SystemClock()
     place = Place("bench/node", "default", Transport.JOURNAL_JSON)
     with tempfile.TemporaryDirectory(dir=folder) as fresh, writing(Path(fresh) / "store") as writer:
-        judge = (
-            Judge(Ruleset(rules, origin=writer.origin, lateness_ns=1 << 62), writer, clock, live=False) if rules else None
-        )
+        baselines = Baselines(BaselineSettings(), writer.origin, outline) if usual else None
+        ruleset = Ruleset(rules, origin=writer.origin, lateness_ns=1 << 62)
+        judge = Judge(ruleset, writer, clock, live=False, baselines=baselines) if rules else None
         sealer = Sealer(writer, CutPolicy(), derive, clock, after_seal=lambda: None, judge=judge)
         with FileReceiver(str(journal), place, clock=clock, key=_KEY) as receiver:
             for _ in take(receiver, writer, sealer, key=_KEY):

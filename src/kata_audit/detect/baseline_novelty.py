@@ -75,21 +75,25 @@ class Novelty:
         some = rows.select((*_MESSAGE, "event_name", "body", "sandbox_id", "node")).take(wanted)
         template = templates_of(text(some, "event_name"), some.column("body").cast(pa.string()), self._outline)
         where, day, guests = [some.column(name) for name in _MESSAGE], days.take(wanted), _guests(some)
-        said = number_of([*where, template, day])
+        places = number_of([*where, day])
+        said = number_of([places, template])
         firsts = first_of_each(number_of([said, guests]))
+        keys: dict[int, tuple[int, Key]] = {}
         known: set[int] = set()
-        for first, number in zip(firsts.to_pylist(), said.take(firsts).to_pylist(), strict=True):
+        marks = (column.take(firsts).to_pylist() for column in (said, places, template, guests))
+        for first, number, there, words, guest in zip(firsts.to_pylist(), *marks, strict=True):
             if number in known:
                 continue
-            self._messages.begin(day[first].as_py())
-            key = tuple(column[first].as_py() or "" for column in where)
-            said_here = template[first].as_py() or ""
-            sight = self._messages.see(key, said_here, guests[first].as_py())
+            if there not in keys:
+                keys[there] = (day[first].as_py(), tuple(column[first].as_py() or "" for column in where))
+            self._messages.begin(keys[there][0])
+            key = keys[there][1]
+            sight = self._messages.see(key, words, guest)
             if sight in (Sight.KNOWN, Sight.NEW):
                 known.add(number)
-            if sight is not Sight.KNOWN:
+            if sight in (Sight.NEW, Sight.OVERFLOWED):
                 place = self._messages.place(key)
-                yield from self._told(New(wanted[first].as_py(), TEMPLATE, _message(key, said_here, place)), sight, place)
+                yield from self._told(New(wanted[first].as_py(), TEMPLATE, _message(key, words, place)), sight, place)
 
     def _told(self, new: New, sight: Sight, place: Place | None) -> Iterator[New]:
         """Tell what is new in a place that has learned, and that something had no room."""

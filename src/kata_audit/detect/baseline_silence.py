@@ -217,11 +217,12 @@ class _Listening:
     def _tell(self, at: int, key: Key, source: Source, *, back: bool) -> None:
         limit, days = self._limit(source) or 0, sorted(source.gaps)
         usual = median(source.gaps.values()) if source.gaps else 0
-        silent = self._clocks[at].as_py() - source.time_ns
+        heard, passed = self._heard[at].as_py() - source.heard_ns, self._clocks[at].as_py() - source.time_ns
         detail = {
-            "expected": f"a record within {_span(limit)}: its longest gap of a day is {_span(usual)} in the middle, "
-            f"{_span(max(source.gaps.values(), default=0))} at most",
-            "seen": f"{'a record after' if back else 'none for'} {_span(silent)}, while others spoke",
+            "expected": f"a record within {_span(limit)} in which others speak: its longest gap of a day is "
+            f"{_span(usual)} in the middle, {_span(max(source.gaps.values(), default=0))} at most",
+            "seen": f"{'a record after' if back else 'none for'} {_span(heard)} in which others spoke, "
+            f"{_span(passed)} by the clock",
             "days": f"{len(days)} days from {day_text(days[0])} to {day_text(days[-1])}" if days else "none",
             "receiver": key[2],
         }

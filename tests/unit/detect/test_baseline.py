@@ -256,10 +256,14 @@ def test_a_source_that_falls_silent_is_told_once_and_once_more_when_it_is_back()
 
     assert [(one.rule_id, one.level) for one in found] == [("KA-B05", Level.MEDIUM), ("KA-B06", Level.INFORMATIONAL)]
     assert found[0].subject == {"node": "lab/node", "component": "crio"}
-    assert found[0].detail["expected"].startswith("a record within 30 minutes: its longest gap of a day is 5 minutes")
-    assert found[0].detail["seen"] == "none for 31 minutes, while others spoke"
+    assert (
+        found[0]
+        .detail["expected"]
+        .startswith("a record within 30 minutes in which others speak: its longest gap of a day is 5 minutes")
+    )
+    assert found[0].detail["seen"] == "none for 31 minutes in which others spoke, 31 minutes by the clock"
     assert found[0].detail["days"] == "8 days from 2026-11-02 to 2026-11-09"
-    assert found[1].detail["seen"] == "a record after 6.1 hours, while others spoke"
+    assert found[1].detail["seen"] == "a record after 6.1 hours in which others spoke, 6.1 hours by the clock"
 
 
 def test_a_collector_that_stood_still_makes_nobody_silent() -> None:
