@@ -138,6 +138,8 @@ class Shelf:
         return Sight.NEW
 
     def _overflow(self, key: Key) -> Sight:
+        if key in self._full:
+            return Sight.NO_ROOM
         told = FULL if len(self._full) >= MAX_PLACES else key
         if told in self._full:
             return Sight.NO_ROOM

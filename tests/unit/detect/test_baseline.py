@@ -310,3 +310,15 @@ def test_what_is_no_baseline_is_refused(data: bytes) -> None:
     """Then everything is learned anew."""
     with pytest.raises(ValueError, match="baselines"):
         from_bytes(data)
+
+
+def test_how_a_month_is_cut_finds_nothing_else() -> None:
+    """Law L5, for what takes weeks to learn: a burst, a job that did not run, a silence and its end."""
+    nightly = {hour: count // 5 for hour, count in NIGHTLY.items() if hour != 27 * 24 + 2}
+    rows = [*hourly({**nightly, 28 * 24 + 12: 90}, hours=29 * 24), at(28.6, event_name="new")]
+    hours = [*range(20 * 24), *range(20 * 24 + 9, 29 * 24)]
+    rows += speaking("crio", hours=hours, minutes=20)
+    found = [compared(rows, cut=cut) for cut in (61, 1009, len(rows))]
+
+    assert rules(found[0]) == ["KA-B05", "KA-B06", "KA-B04", "KA-B04", "KA-B01"]
+    assert found[0] == found[1] == found[2]
