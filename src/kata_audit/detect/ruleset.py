@@ -65,7 +65,8 @@ class Ruleset:
         return f"{rule_id}#{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
 
     def _fields(self, rule: Rule) -> Iterator[str]:
-        yield from (*PLACE_FIELDS, *rule.group_by, *DETAIL_FIELDS)
+        aliases = rule.when.aliases if isinstance(rule.when, Correlation | Absence) else {}
+        yield from (*PLACE_FIELDS, *(field for field in rule.group_by if field not in aliases), *DETAIL_FIELDS)
         for reader in self.readers[rule.rule_id]:
             when = reader.when
             assert isinstance(when, Correlation | Absence)

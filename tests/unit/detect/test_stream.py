@@ -55,6 +55,16 @@ def test_a_correlation_names_what_it_rests_on() -> None:
     assert found.detail == {"correlation": "event_count", "events": "3", "window": "60s"}
 
 
+def test_an_alias_tells_alerts_apart_too() -> None:
+    """It is no column of a record, and stands in the finding all the same."""
+    when = replace(count(1, "ka_a"), group_by=("box",), aliases={"box": {"ka_a": "sandbox_id"}})
+    ruleset = Ruleset([base("KA-1", when, group_by=("box",)), part("a")], origin="o")
+
+    found = life(ruleset, {"event_name": "a"}, {"event_name": "a", "sandbox_id": "s2"})
+
+    assert [(one.subject["box"], one.count) for one in found] == [("s1", 1), ("s2", 1)]
+
+
 def test_a_correlation_of_claims_alone_is_a_claim() -> None:
     """One record of the host among them is enough to be none."""
     guest, host = {"event_name": "a", "origin": "guest"}, {"event_name": "a"}
