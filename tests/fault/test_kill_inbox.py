@@ -70,6 +70,7 @@ def test_each_act_is_taken_in_once_whenever_the_collector_is_killed(tmp_path: Pa
                 with (tmp_path / "node.log").open("a") as log:
                     log.write(f"line {count}\n")
                 time.sleep(chance.uniform(0, 0.2))
+    left(tmp_path, range(count, count := count + 1))  # it has begun once that is taken in
     with collecting(tmp_path) as child:
         while waits(tmp_path) and child.poll() is None:
             time.sleep(0.1)

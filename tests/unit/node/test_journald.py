@@ -197,5 +197,5 @@ def test_the_command_shows_it_as_text_and_as_json(tmp_path: Path, capsys: pytest
 
     assert "\x1b[31m8K" not in text
     assert "+ LineMax=256K" in text
-    assert "restart of systemd-journald" in text
+    assert "restart of systemd-journald" in " ".join(text.split())
     assert {"key": "Storage", "before": None, "after": "persistent"} in told["changes"]
