@@ -122,6 +122,8 @@ def test_findings_of_a_store_come_as_groups(tmp_path: Path) -> None:
             (worst,) = found["KA-031"]
             assert worst["labels"]["severity"] == "critical"
             assert worst["labels"]["k8s_pod"] == "web-3"
+            # What is over before its page was sent is never sent on.
+            server.wait_for(lambda: any(page["commonLabels"]["alertname"] == "KA-031" for page in pages(hook)))
             one.act(ActKind.CLOSE, worst["labels"]["alert_id"], verdict=Verdict.TRUE_POSITIVE)
             server.wait_for(lambda: "KA-031" not in [alert["labels"]["alertname"] for alert in server.alerts()])
             server.wait_for(lambda: any(page["status"] == "resolved" for page in pages(hook)))
