@@ -15,6 +15,7 @@ from kata_audit.detect.company import company_of, times_of
 from kata_audit.detect.copies import Seen
 from kata_audit.detect.event import Event, field_of, shorten
 from kata_audit.detect.limits import Limit, Tally
+from kata_audit.detect.ordering import MAX_LATE_NS
 from kata_audit.detect.overflow import Overflows
 from kata_audit.detect.rule import Rule
 from kata_audit.detect.ruleset import DETAIL_FIELDS, PLACE_FIELDS, Ruleset
@@ -118,14 +119,16 @@ class _Judging:
         """Keep records as the company of absences, as far as there is room; say whether there was."""
         absences = [self._stream.missing[reader.rule_id] for reader in self._rules.readers[rule.rule_id]]
         fields = [field_of(one.when, rule.rule_id, name) for one in absences for name in one.when.group_by]
-        columns = Columns(rows.select(_columns(("tenant", "timestamp", "observed_timestamp", *fields))).take(those))
+        kept = rows.select(_columns(("tenant", "timestamp", "observed_timestamp", *fields))).take(those)
         decided = watermarks.take(those)
+        timely = pc.greater_equal(times_of(Columns(kept)), pc.subtract(decided, MAX_LATE_NS))
+        columns, decided = Columns(kept.filter(timely)), decided.filter(timely)
         for missing in absences:
             company = company_of(columns, decided, rule.rule_id, missing.when)
             if not missing.has_room(company):
                 return False
             missing.keep(company)
-        self._stream.late += pc.sum(pc.less(times_of(columns), decided)).as_py() or 0
+        self._stream.late += len(those) - len(decided) + (pc.sum(pc.less(times_of(columns), decided)).as_py() or 0)
         return True
 
     def _records(self, rows: RecordRows, matched: Any, by_row: Mapping[int, list[Rule]]) -> Iterator[_Record]:

@@ -13,6 +13,10 @@ MAX_HELD: Final = 50_000
 """Events that wait for their place."""
 
 
+MAX_LATE_NS: Final = 600_000_000_000
+"""So far from its time an event may be placed: ten minutes. What is older did not happen together with what happens now."""
+
+
 class Ordering:
     """Events that wait for their place.
 

@@ -31,6 +31,10 @@ class State:
     forgotten: Mapping[str, Forgotten] = field(default_factory=dict)
     sources: Hours = field(default_factory=dict)
 
+    def renewed(self) -> "State":
+        """Give the state for an input of another time: nothing is counted on from before, and copies are still copies."""
+        return State(copies=self.copies, forgotten=self.forgotten)
+
     def to_bytes(self) -> bytes:
         """Spell the state: one JSON value, always the same bytes for the same state."""
         stream = self.stream

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from kata_audit.detect.absence import NOBODY, Company, Missing
 from kata_audit.detect.correlation import Correlating, Windows
 from kata_audit.detect.event import Event
-from kata_audit.detect.ordering import Ordering
+from kata_audit.detect.ordering import MAX_LATE_NS, Ordering
 from kata_audit.detect.rule import Absence, Correlation
 from kata_audit.detect.ruleset import Ruleset
 from kata_audit.detect.sources import Sources
@@ -79,6 +79,8 @@ class Stream:
         values = {field: event.values[field] for field in self._rules.fields[event.rule_id] if field in event.values}
         if event.at_ns < self.watermark_ns:
             self.late += 1
+            if event.at_ns < self.watermark_ns - MAX_LATE_NS:
+                return
         event = event._replace(values=values, at_ns=max(event.at_ns, self.watermark_ns))
         readers = self._rules.readers[event.rule_id]
         for reader in readers:

@@ -91,7 +91,8 @@ def test_an_event_too_late_is_counted_and_judged_at_the_watermark() -> None:
     """It is not lost, and what was told stays told."""
     ruleset = rules(count(2, "ka_a"), "a")
     a = {"event_name": "a", "sandbox_id": "s1"}
-    state, _ = judge(ruleset, State(), records([a, {"timestamp": START + HOUR, "observed_timestamp": START + HOUR}]))
+    after = START + 5 * MINUTE
+    state, _ = judge(ruleset, State(), records([a, {"timestamp": after, "observed_timestamp": after}]))
 
     late = records([a | {"timestamp": START + SECOND}, a | {"timestamp": START + SECOND}], first=2)
     state, found = judge(ruleset, state, late)
@@ -99,6 +100,22 @@ def test_an_event_too_late_is_counted_and_judged_at_the_watermark() -> None:
     assert state.stream.late == 2
     assert [one.records for one in found] == [("o/2", "o/3")]
     assert found[0].time_ns == START + SECOND
+
+
+def test_what_is_older_by_far_did_not_happen_together() -> None:
+    """A log of last week that comes today is no burst of now, and no company of what happens now."""
+    burst, alone = rules(count(2, "ka_a"), "a", lateness_ns=0), rules(ALONE, "a", "b", lateness_ns=0)
+    now = {"timestamp": START + HOUR, "observed_timestamp": START + HOUR}
+    old = [{"event_name": name, "sandbox_id": "s1", "timestamp": START + at * MINUTE} for name in "ab" for at in range(4)]
+    after = {"timestamp": START + 2 * HOUR, "observed_timestamp": START + 2 * HOUR}
+
+    for ruleset, expected in ((burst, []), (alone, [("o/0",)])):
+        state, first = judge(ruleset, State(), records([now | {"event_name": "a", "sandbox_id": "s1"}]))
+        state, late = judge(ruleset, state, records(old, first=1))
+        _, last = judge(ruleset, state, records([after], first=9))
+
+        assert [one.records for one in (*first, *late, *last)] == expected
+        assert state.stream.late == 8 - (ruleset is burst) * 4
 
 
 def test_a_guests_clock_does_not_move_the_watermark() -> None:
