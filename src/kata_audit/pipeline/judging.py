@@ -1,8 +1,9 @@
 """Judging: each cut goes past the rules before it is sealed, and what they find is durable before the cut is.
 
-A crash anywhere judges the same records again from the state of the last sealed cut, and finds the same: what the spool
-holds already is not said twice. So a finding is in the log exactly once, and never later than the records it rests on by
-more than a cut.
+A crash anywhere judges the same records again from the state of the last sealed cut, and finds the same: what the log holds
+already is not said twice. So a finding is in the log exactly once, and never later than the records it rests on by more than
+a cut. What time or the end of an input decided, with no cut to save that it did, is remembered by name until it is decided
+again.
 """
 
 import json
@@ -16,6 +17,7 @@ from kata_audit.clock import Clock
 from kata_audit.detect import baseline
 from kata_audit.detect.baseline import Baselines, Learned, compare
 from kata_audit.detect.engine import judge
+from kata_audit.detect.ordering import MAX_LATE_NS
 from kata_audit.detect.ruleset import Ruleset
 from kata_audit.detect.state import State, from_bytes
 from kata_audit.parse.link import link
@@ -28,7 +30,9 @@ from kata_audit.store.known import KnownFacts, read_known
 from kata_audit.store.writer import Writer
 
 _IDLE_NS: Final = 1_000_000_000
-_STATE, _KNOWN, _LEARNED = "detect", "known", "baselines"
+_STATE, _KNOWN, _LEARNED, _AHEAD = "detect", "known", "baselines", "ahead"
+_MOST_AHEAD: Final = 10_000
+"""Findings that are remembered to be in the log; a rule that was changed meanwhile never finds its own again."""
 _NOTHING: Final = RECORD_SCHEMA.empty_table()
 
 
@@ -56,9 +60,12 @@ class Judge:
         self._next: State | None = None
         self._baselines = baselines
         self._learned = self._next_learned = _saved_baselines(saved.get(_LEARNED))
-        self._spooled = _spooled_findings(writer.waiting())
+        # Findings in the log that the state at hand is to find yet.
+        self._ahead = dict.fromkeys(saved.get(_AHEAD, b"").decode().split()) | _spooled_findings(writer.waiting())
+        self._found: dict[str, None] = {}
         self._judged_ns = clock.now_ns()
         self._said_ns = 0
+        self._has_begun = False
         self.told = 0
 
     def judge(self, records: RecordRows) -> Mapping[str, bytes]:
@@ -73,6 +80,9 @@ class Judge:
         Raises:
             StoreError: The findings cannot be written; the same cut may be judged again.
         """
+        if not self._live and not self._has_begun and _begins_long_before(records, self._state):
+            self._state = self._state.renewed()
+        self._has_begun = True
         self._known.learn(link(records))
         filled = fill(records, self._known, as_stated=True)
         self._judged_ns = self._clock.now_ns()
@@ -82,19 +92,21 @@ class Judge:
             self._next_learned, unusual = compare(self._baselines, self._learned, rows)
             findings += unusual
         self._tell(findings)
+        self._found = dict.fromkeys(finding.finding_id for finding in findings)
+        ahead = [name for name in self._ahead if name not in self._found]
         self._known.settle()
         return {
+            _AHEAD: " ".join(ahead[-_MOST_AHEAD:]).encode(),
             _STATE: self._next.to_bytes(),
             _KNOWN: self._known.to_bytes(),
             _LEARNED: self._next_learned.to_bytes(),
         }
 
     def settle(self) -> None:
-        """Go on from the cut that was judged last: it is sealed, and so are the findings that waited in it."""
+        """Go on from the cut that was judged last: it is sealed."""
         assert self._next is not None
         self._state, self._next, self._learned = self._next, None, self._next_learned
-        if self._writer.sealed_to == self._writer.next_seq:
-            self._spooled.clear()
+        self._forget(self._found)
 
     def pass_time(self) -> int:
         """Judge what only time decides, where no record has come for a while; give how many findings became durable.
@@ -123,19 +135,31 @@ class Judge:
         state, findings = judged
         self._tell(findings)
         self._state = state
+        self._forget(finding.finding_id for finding in findings)
         return len(findings)
+
+    def _forget(self, found: Iterable[str]) -> None:
+        """Let go of findings that the state at hand will not find again."""
+        for name in found:
+            self._ahead.pop(name, None)
 
     def _tell(self, findings: Iterable[Finding]) -> None:
         """Make findings durable, but those that are so already."""
-        new = {finding.finding_id: finding for finding in findings if finding.finding_id not in self._spooled}
+        new = {finding.finding_id: finding for finding in findings if finding.finding_id not in self._ahead}
         said = []
         for finding in new.values():
             self._said_ns = max(self._clock.now_ns(), self._said_ns + 1)
             said.append(Said(self._said_ns, finding.node, finding.tenant, to_line(finding)))
         if said:
             self._writer.append(own_rows(FINDING_KIND, said))
-        self._spooled.update(dict.fromkeys(new))
+        self._ahead.update(dict.fromkeys(new))
         self.told += len(new)
+
+
+def _begins_long_before(records: RecordRows, state: State) -> bool:
+    """Say whether the first record of an input is older by far than what was put in order: it tells of another time."""
+    times = records.column("timestamp").cast(pa.int64()).drop_null()
+    return len(times) > 0 and times[0].as_py() < state.stream.watermark_ns - MAX_LATE_NS
 
 
 def _saved_state(data: bytes | None) -> State:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,9 @@ def judged(
     clock = ManualClock(1_795_600_000_000_000_000)
     with open_writer(root, clock=clock, node="lab/node") as writer:
         baselines = None if usual is None else Baselines(usual, writer.origin, outline)
-        judge = Judge(Ruleset(RULES, origin=writer.origin), writer, clock, live=live, baselines=baselines)
+        lateness = 10_000_000_000 if live else 1 << 62
+        ruleset = Ruleset(RULES, origin=writer.origin, lateness_ns=lateness)
+        judge = Judge(ruleset, writer, clock, live=live, baselines=baselines)
         yield writer, Sealer(writer, CutPolicy(max_records=max_records), derive, clock, int, judge=judge), judge
 
 
@@ -115,6 +118,39 @@ def test_what_was_found_before_a_crash_is_not_said_again(tmp_path: Path) -> None
         sealer.finish()
 
     assert [(seq, seqs(one)) for seq, one in findings(tmp_path)] == [(1, [0]), (3, [2])]
+
+
+@pytest.mark.parametrize("crashes", [1, 2])
+def test_what_the_end_decided_is_said_once_however_often_the_process_ends(tmp_path: Path, crashes: int) -> None:
+    """It is durable before any cut saves that it was decided; the cut that it is sealed with does not know that either."""
+    with judged(tmp_path, max_records=100) as (writer, sealer, judge):
+        append(writer, sealer, *(line(at, "counted") for at in range(3)))
+        sealer.seal_all()
+        assert judge.flush() == 1
+        assert (writer.sealed_to, writer.next_seq) == (3, 4)
+    for _ in range(crashes):
+        with judged(tmp_path, max_records=100) as (writer, sealer, _):
+            append(writer, sealer, line(5, "quiet"))
+            sealer.seal_all()
+
+    with judged(tmp_path, max_records=100) as (writer, sealer, _):
+        assert sealer.finish() == 0
+
+    assert [(one.rule_id, seqs(one)) for _, one in findings(tmp_path)] == [("KA-902", [0, 1, 2])]
+
+
+def test_an_input_of_another_time_begins_anew(tmp_path: Path) -> None:
+    """An older log is no burst at the newer one's end, and its own bursts are found."""
+    for hour, secs, messages in ((5, 1, ["counted"] * 3), (1, 1200, ["counted"] * 4), (3, 1, ["counted"] * 3)):
+        with judged(tmp_path, max_records=100) as (writer, sealer, _):
+            times = [datetime(2026, 11, 24, hour, tzinfo=UTC) + timedelta(seconds=secs * at) for at in range(len(messages))]
+            told = zip(times, messages, strict=True)
+            append(
+                writer, sealer, *(f'time="{at:%Y-%m-%dT%H:%M:%S}Z" level=info msg="{text}"\n'.encode() for at, text in told)
+            )
+            sealer.finish()
+
+    assert [(one.rule_id, seqs(one)) for _, one in findings(tmp_path)] == [("KA-902", [0, 1, 2]), ("KA-902", [8, 9, 10])]
 
 
 def test_counting_goes_on_after_a_restart(tmp_path: Path) -> None:
