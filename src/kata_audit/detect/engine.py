@@ -195,7 +195,7 @@ class _Judging:
             {key: those for key, those in tallies.items() if those},
             self._seen.copies,
             {key: one for key, one in self._overflows.forgotten.items() if key in known},
-            self._sources.hours,
+            self._sources.hours(memory.watermark_ns),
         )
         return state, tuple(self._findings)
 

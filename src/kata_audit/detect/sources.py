@@ -19,7 +19,6 @@ from kata_audit.schema.record import RecordRows
 _HOUR_NS: Final = 3_600_000_000_000
 _REACH_HOURS: Final = 24
 """A source that has not spoken for so long is not there."""
-_KEPT_HOURS: Final = 2 * _REACH_HOURS
 Hours: TypeAlias = Mapping[str, Mapping[int, int]]
 """Of each source by hour since the epoch: the stream's clock when it first spoke of that hour."""
 
@@ -56,21 +55,18 @@ class Sources:
             for hour, clock in zip(first["hour"], first["clock_min"], strict=True):
                 if hour is not None:
                     hours[hour] = min(clock, hours.get(hour, clock))
-            for old in sorted(hours)[:-_KEPT_HOURS]:
-                del hours[old]
 
     def are_there(self, rule: Rule, at_ns: int) -> bool:
         """Say whether a rule had a source of each group that it needs, in the day before a moment."""
         return all(any(self._spoke(need, at_ns) for need in group) for group in rule.needs)
 
     def _spoke(self, need: Need, at_ns: int) -> bool:
-        last = at_ns // _HOUR_NS
-        return any(
-            last - _REACH_HOURS <= hour <= last and clock <= at_ns + self._lateness_ns
-            for hour, clock in self._hours[str(need)].items()
-        )
+        last, hours = at_ns // _HOUR_NS, self._hours[str(need)]
+        reach = range(last - _REACH_HOURS, last + 1)
+        return any(hours[hour] <= at_ns + self._lateness_ns for hour in reach if hour in hours)
 
-    @property
-    def hours(self) -> Hours:
-        """What is to be remembered."""
-        return {need: dict(sorted(hours.items())) for need, hours in self._hours.items() if hours}
+    def hours(self, watermark_ns: int) -> Hours:
+        """Give what is to be remembered where nothing before a time is asked any more."""
+        first = watermark_ns // _HOUR_NS - _REACH_HOURS
+        kept = {need: {hour: hours[hour] for hour in sorted(hours) if hour >= first} for need, hours in self._hours.items()}
+        return {need: hours for need, hours in kept.items() if hours}

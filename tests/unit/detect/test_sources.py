@@ -75,3 +75,14 @@ def test_where_a_log_is_cut_opens_no_eyes(rows: list[tuple[dict[str, Any], int]]
         stated.append(row | {"timestamp": now, "observed_timestamp": now})
 
     assert found(*stated, cuts=cuts) == found(*stated)
+
+
+def test_many_days_in_one_cut_hide_no_source() -> None:
+    """Each absence is asked of the day before it, however much later the cut ends; then the hours are forgotten."""
+    hours = [{"timestamp": START + hour * HOUR, "observed_timestamp": START + hour * HOUR} for hour in range(200)]
+    rows = [({"event_name": "shell"} if hour == 10 else API) | times for hour, times in enumerate(hours)]
+
+    state, _ = judge(Ruleset(RULES, origin="log"), State(), records(rows))
+
+    assert found(*rows) == found(*rows, cuts=frozenset(range(0, 200, 5))) == [10]
+    assert [len(hours) for hours in state.sources.values()] == [26]
