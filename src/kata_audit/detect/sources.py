@@ -19,6 +19,8 @@ from kata_audit.schema.record import RecordRows
 _HOUR_NS: Final = 3_600_000_000_000
 _REACH_HOURS: Final = 24
 """A source that has not spoken for so long is not there."""
+_MOST_HOURS: Final = 20_000
+"""Hours of one source: what waits for the end of an input may have happened two years before it."""
 Hours: TypeAlias = Mapping[str, Mapping[int, int]]
 """Of each source by hour since the epoch: the stream's clock when it first spoke of that hour."""
 
@@ -34,8 +36,9 @@ class Sources:
 
     def __init__(self, rules: Iterable[Rule], hours: Hours, lateness_ns: int) -> None:
         groups = chain.from_iterable(rule.needs for rule in rules if isinstance(rule.when, Absence))
-        self._needs = sorted(frozenset(chain.from_iterable(groups)))
-        self._hours = {str(need): dict(hours.get(str(need), {})) for need in self._needs}
+        self.needs = sorted(frozenset(chain.from_iterable(groups)))
+        """The sources that some absence needs."""
+        self._hours = {str(need): dict(hours.get(str(need), {})) for need in self.needs}
         self._lateness_ns = lateness_ns
 
     def note(self, rows: RecordRows, times: Any, clocks: Any) -> None:
@@ -48,7 +51,7 @@ class Sources:
         """
         by_hour = pa.table({"hour": pc.divide(times, _HOUR_NS), "clock": clocks})
         columns = Columns(rows)
-        for need in self._needs:
+        for need in self.needs:
             spoke = by_hour.filter(evaluate(CONDITIONS[need], columns))
             first = spoke.group_by("hour", use_threads=False).aggregate([("clock", "min")]).to_pydict()
             hours = self._hours[str(need)]
@@ -68,5 +71,8 @@ class Sources:
     def hours(self, watermark_ns: int) -> Hours:
         """Give what is to be remembered where nothing before a time is asked any more."""
         first = watermark_ns // _HOUR_NS - _REACH_HOURS
-        kept = {need: {hour: hours[hour] for hour in sorted(hours) if hour >= first} for need, hours in self._hours.items()}
+        kept = {
+            need: {hour: hours[hour] for hour in sorted(hours)[-_MOST_HOURS:] if hour >= first}
+            for need, hours in self._hours.items()
+        }
         return {need: hours for need, hours in kept.items() if hours}

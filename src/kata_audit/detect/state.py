@@ -33,7 +33,7 @@ class State:
 
     def renewed(self) -> "State":
         """Give the state for an input of another time: nothing is counted on from before, and copies are still copies."""
-        return State(copies=self.copies, forgotten=self.forgotten)
+        return State(copies=self.copies, forgotten=self.forgotten, sources=self.sources)
 
     def to_bytes(self) -> bytes:
         """Spell the state: one JSON value, always the same bytes for the same state."""

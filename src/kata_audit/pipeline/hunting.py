@@ -11,11 +11,13 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from kata_audit.detect.blindness import CONDITIONS, missing
+from kata_audit.detect.clocks import record_times
 from kata_audit.detect.engine import judge
 from kata_audit.detect.rule import Absence, Correlation, Need, Rule
 from kata_audit.detect.ruleset import Ruleset
+from kata_audit.detect.sources import Hours, Sources
 from kata_audit.detect.state import State
-from kata_audit.predicate.tree import Compare, Not, Op, Predicate, all_of, any_of
+from kata_audit.predicate.tree import Compare, Not, Op, Predicate, all_of, any_of, fields_of
 from kata_audit.schema.finding import FINDING_EVENT, Finding
 from kata_audit.schema.record import RECORD_SCHEMA
 from kata_audit.store.reader import Order, Reader, Scope
@@ -57,12 +59,24 @@ def hunt(reader: Reader, scope: Scope, rules: Sequence[Rule], when: Predicate) -
     ruleset = Ruleset(rules, origin=reader.status().origin, lateness_ns=_LATENESS_NS)
     conditions = [rule.when for rule in rules if not isinstance(rule.when, Correlation | Absence)]
     where = all_of(any_of(*conditions), Not(Compare("event_name", Op.EQ, FINDING_EVENT)), when)
-    state = State()
+    state = State(sources=_heard(reader, scope, rules, when))
     for rows in reader.scan(scope, where, RECORD_SCHEMA.names, order=_IN_ORDER):
         state, findings = judge(ruleset, state, pa.Table.from_batches([rows]))
         yield from findings
     # What may have found its company behind the store's end is not held against anybody.
     yield from judge(ruleset, state, RECORD_SCHEMA.empty_table(), reader.status().last_ns or 0)[1]
+
+
+def _heard(reader: Reader, scope: Scope, rules: Sequence[Rule], when: Predicate) -> Hours:
+    """Find out when the sources spoke that absences need: most of their records are no rule's, and are not judged."""
+    sources = Sources(rules, {}, _LATENESS_NS)
+    conditions = [CONDITIONS[need] for need in sources.needs]
+    asked = (name.partition(".")[0] for condition in conditions for name in fields_of(condition))
+    columns = list(dict.fromkeys(("timestamp", "observed_timestamp", *asked)))
+    for rows in reader.scan(scope, all_of(any_of(*conditions), when), columns, order=_IN_ORDER) if conditions else ():
+        times = record_times(rows)
+        sources.note(rows, times, times)
+    return sources.hours(0)
 
 
 def present(reader: Reader, scope: Scope, when: Predicate) -> frozenset[Need]:

@@ -102,3 +102,53 @@ def test_hunting_finds_what_judging_found(capsys: pytest.CaptureFixture[str], tm
     assert main.run(["rules", "hunt", "KA-901", "-o", "jsonl"]) == 0
 
     assert [json.loads(line)["finding_id"] for line in capsys.readouterr().out.splitlines()] == judged
+
+
+ABSENCE = """\
+title: A word without its answer
+id: 0f5b1d9e-30c5-4f83-9b44-1d2f0b6a7c11
+name: KA-903
+status: test
+level: medium
+absence: {trigger: ka_903_word, unless: [ka_903_answer], group-by: [node], before: 1m, after: 10s}
+description: For tests.
+references: []
+tags: [attack.t1611]
+falsepositives: []
+kata: {needs: [[cri]], group-by: [node], respond: [Look.], controls: [], evasions: []}
+---
+title: The word
+id: 0f5b1d9e-30c5-4f83-9b44-1d2f0b6a7c12
+name: ka_903_word
+status: test
+level: low
+logsource: {product: kata}
+detection: {word: {body: asked}, condition: word}
+---
+title: The answer
+id: 0f5b1d9e-30c5-4f83-9b44-1d2f0b6a7c13
+name: ka_903_answer
+status: test
+level: low
+logsource: {product: kata}
+detection: {word: {body: answered}, condition: word}
+"""
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_hunting_knows_who_spoke(capsys: pytest.CaptureFixture[str], tmp_path: Path, *, speaks: bool) -> None:
+    """The source that would have told is there by records that no rule asks for."""
+    (tmp_path / "rules" / "two.yml").write_text(ABSENCE)
+    entry = {"__CURSOR": "s=1", "__REALTIME_TIMESTAMP": "1795413540000000", "_COMM": "containerd", "_PID": "7"}
+    entry |= {"_TRANSPORT": "stdout", "SYSLOG_IDENTIFIER": "containerd", "MESSAGE": line("hello")}
+    (tmp_path / "journal.json").write_text(json.dumps(entry) + "\n")
+    lines = (line("asked"), line("asked").replace("06:00:00", "07:00:00").replace("asked", "other"))
+    (tmp_path / "x.log").write_text("".join(f"{one}\n" for one in lines))
+    if speaks:
+        assert main.run(["ingest", "--transport", "journal-json", str(tmp_path / "journal.json")]) == 0
+    assert main.run(["ingest", "--transport", "host-file", str(tmp_path / "x.log")]) == 0
+    capsys.readouterr()
+
+    assert main.run(["rules", "hunt", "KA-903", "-o", "jsonl"]) == 0
+
+    assert [json.loads(one)["rule_id"] for one in capsys.readouterr().out.splitlines()] == ["KA-903"] * speaks
