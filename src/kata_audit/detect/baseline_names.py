@@ -16,7 +16,9 @@ _ENDINGS: Final = (
     re.compile(rf"-{_RANDOM}\Z"),  # DaemonSet, Job
     re.compile(r"-\d{1,5}\Z"),  # StatefulSet
 )
-_ID: Final = re.compile(r"\b(?=[0-9A-Fa-f-]*\d)[0-9A-Fa-f]{4,}(?:-?[0-9A-Fa-f]{4,})+\b")
+_HEX: Final = "[0-9A-Fa-f]"
+# Each text fits in one way alone: a guest chooses it, and must not choose how long it is looked at.
+_ID: Final = re.compile(rf"\b(?=[0-9A-Fa-f-]*\d)(?:{_HEX}{{8,}}(?:-{_HEX}{{4,}})*|{_HEX}{{4,7}}(?:-{_HEX}{{4,}})+)\b")
 _DIGITS: Final = re.compile(r"\d+")
 _MAX_COMMAND: Final = 300
 _MAX_MESSAGE: Final = 400

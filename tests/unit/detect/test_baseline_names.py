@@ -36,6 +36,8 @@ def test_a_workload_is_the_pods_name_without_its_controllers_ending(pod: str, wo
         ('["cat", "/run/0f3a9c2e-77aa-4c1b-9d61-0123456789ab"]', '["cat", "/run/*"]'),
         ('["decade", "facade"]', '["decade", "facade"]'),
         ("x" * 1000, "x" * 300),
+        ('["1234-5678", "1234-567", "abcdef01-zz"]', '["*", "*-*", "*-zz"]'),
+        ("1" + "a" * 500 + "g", "*" + "a" * 299),
     ],
 )
 def test_a_command_has_a_form(command: str, form: str) -> None:
