@@ -7,7 +7,7 @@ forgotten undecided, and so are the groups whose company is oldest; that is coun
 """
 
 import heapq
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
@@ -56,8 +56,8 @@ class Missing:
         self._rule = rule
         self.when: Absence = rule.when
         self._fields = fields
-        self._times = dict(company.times)
-        self._waiting = list(company.waiting)
+        self._times = {key: list(times) for key, times in company.times.items()}
+        self._waiting = sorted(company.waiting, key=_turn)
         self._oldest: list[tuple[int, Place]] | None = None
         self.forgotten = 0
         """How many groups and events were forgotten since this object was made."""
@@ -81,9 +81,9 @@ class Missing:
             self.keep({key: (event.at_ns,)})
             self._bound(watermark_ns)
         if event.rule_id == self.when.trigger:
-            heapq.heappush(self._waiting, Waiting(event.at_ns + self.when.after_ns, event.seq, key, event))
+            insort(self._waiting, Waiting(event.at_ns + self.when.after_ns, event.seq, key, event), key=_turn)
             if len(self._waiting) > MAX_WAITING:
-                heapq.heappop(self._waiting)
+                del self._waiting[0]
                 self.forgotten += 1
 
     def has_room(self, keys: Iterable[Place]) -> bool:
@@ -93,9 +93,11 @@ class Missing:
     def keep(self, company: Mapping[Place, Iterable[int]]) -> None:
         """Keep times of company, by group."""
         for key, times in company.items():
-            self._times[key] = _thinned(sorted({*self._times.get(key, ()), *times}), self.span_ns)
+            kept = self._times.setdefault(key, [])
+            for time in times:
+                _insert(kept, time, self.span_ns)
             if self._oldest is not None:
-                heapq.heappush(self._oldest, (self._times[key][-1], key))
+                heapq.heappush(self._oldest, (kept[-1], key))
 
     def due_ns(self) -> int | None:
         """Say until when the first waits."""
@@ -103,8 +105,8 @@ class Missing:
 
     def decide(self) -> Event | None:
         """Decide the event that waits first; give the absence's own event where it found no company."""
-        until, _, key, event = heapq.heappop(self._waiting)
-        when, times = self.when, self._times.get(key, ())
+        until, _, key, event = self._waiting.pop(0)
+        when, times = self.when, self._times.get(key, [])
         at = bisect_left(times, event.at_ns - when.before_ns)
         if at < len(times) and times[at] <= until:
             return None
@@ -121,8 +123,7 @@ class Missing:
         )
 
     def _bound(self, watermark_ns: int) -> None:
-        if len(self._times) > MAX_GROUPS:
-            self._expire(watermark_ns)
+        """Keep within the limit: company that is over goes unseen, as it is the oldest; then the oldest goes counted."""
         while len(self._times) > MAX_GROUPS:
             if self._oldest is None:
                 self._oldest = [(times[-1], key) for key, times in self._times.items()]
@@ -130,7 +131,7 @@ class Missing:
             last, key = heapq.heappop(self._oldest)
             if key in self._times and self._times[key][-1] == last:
                 del self._times[key]
-                self.forgotten += 1
+                self.forgotten += 1 if last >= watermark_ns - self.span_ns else 0
 
     def _expire(self, watermark_ns: int) -> None:
         """Forget company that no event still to be decided can have; of what lies before all of them the latest stands."""
@@ -148,13 +149,21 @@ class Missing:
     def company(self, watermark_ns: int) -> Company:
         """Give what is to be remembered where everything before a time is decided."""
         self._expire(watermark_ns)
-        return Company(dict(sorted(self._times.items())), tuple(sorted(self._waiting)))
+        return Company({key: tuple(times) for key, times in sorted(self._times.items())}, tuple(self._waiting))
 
 
-def _thinned(times: Sequence[int], span_ns: int) -> Times:
-    """Leave out times between two others no further apart than a span: what reaches one reaches one of its neighbours."""
-    kept: list[int] = []
-    for at, time in enumerate(times):
-        if not kept or at + 1 == len(times) or times[at + 1] - kept[-1] > span_ns:
-            kept.append(time)
-    return tuple(kept)
+def _turn(waiting: Waiting) -> tuple[int, int, Place]:
+    """Order by what tells events apart; those that nothing does stay in the order in which they came."""
+    return waiting[:3]
+
+
+def _insert(times: list[int], time: int, span_ns: int) -> None:
+    """Insert a time, leaving out those between two others no further apart than a span: what reaches one reaches another."""
+    at = bisect_left(times, time)
+    if at < len(times) and (times[at] == time or (at and times[at] - times[at - 1] <= span_ns)):
+        return
+    times.insert(at, time)
+    if at + 2 < len(times) and times[at + 2] - time <= span_ns:
+        del times[at + 1]
+    if at > 1 and time - times[at - 2] <= span_ns:
+        del times[at - 1]

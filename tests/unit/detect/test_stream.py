@@ -383,3 +383,39 @@ def test_cuts_do_not_matter_to_rules_over_rules(rows: list[dict[str, Any]], seed
         # Which times of company are left out as needless depends on the order in which they were put together.
         assert tight or _without_company(state) == _without_company(once)
         assert found + flush(WHOLE, state)[1] == whole
+
+
+def test_events_that_nothing_tells_apart_wait_in_the_order_in_which_they_came() -> None:
+    """One record may make a correlation true in two groups; an absence over it takes both."""
+    aliases = {"box": {"ka_a": "sandbox_id", "ka_b": "container_id"}}
+    ruleset = Ruleset(
+        [
+            part("a"),
+            base("ka_b", Compare("event_name", Op.EQ, "a"), silent=True),
+            part("c"),
+            base(
+                "KA-1", Correlation(CorrelationKind.EVENT_COUNT, ("ka_a", "ka_b"), ("box",), MINUTE, Op.GE, 1, None, aliases)
+            ),
+            base("KA-2", Absence("KA-1", ("ka_c",), ("node",), MINUTE, SECOND)),
+        ],
+        origin="o",
+    )
+
+    found = life(ruleset, {"event_name": "a", "container_id": "c1"})
+
+    assert [one.rule_id for one in found] == ["KA-1", "KA-1", "KA-2", "KA-2"]
+
+
+@given(times=st.lists(st.integers(0, 60), max_size=30), span=st.integers(1, 20))
+def test_company_that_is_left_out_decides_nothing(times: list[int], span: int) -> None:
+    """Whatever the order in which it comes, and few times stay."""
+    missing = absence.Missing(base("KA-1", Absence("ka_a", ("ka_b",), ("node",), span, 0)), (), absence.Company({}, ()))
+    for time in times:
+        missing.keep({("t", "n"): [time]})
+
+    kept = missing.company(0).times.get(("t", "n"), ())
+
+    assert list(kept) == sorted(set(kept))
+    assert all(one + 2 >= len(kept) or kept[one + 2] - kept[one] > span for one in range(len(kept)))
+    for at in range(90):
+        assert any(at - span <= time <= at for time in kept) == any(at - span <= time <= at for time in times)
