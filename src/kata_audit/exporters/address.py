@@ -18,6 +18,12 @@ _METADATA: Final = frozenset({ipaddress.ip_address("168.63.129.16")})
 
 Source: Azure's virtual public IP of a host node.
 """
+_LOCAL: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "64:ff9b:1::/48", "fec0::/10")))
+"""Networks inside that not every Python calls so: 192.0.0.192 was a cloud's metadata service, and a translator's own network
+may keep the IPv4 address elsewhere than at the end.
+
+Source: RFC 6890, RFC 8215, RFC 3879.
+"""
 _TRANSLATED: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 """IPv6 that a network turns into the IPv4 address in its last four bytes: RFC 6052, RFC 8215."""
 
@@ -43,6 +49,8 @@ def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
 def _is_one_allowed(address: Address, allowed: Sequence[Network]) -> bool:
     if any(address.version == network.version and address in network for network in allowed):
         return True
+    if any(address.version == network.version and address in network for network in _LOCAL):
+        return False
     if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.sixtofour or _is_translated(address)):
         return True  # what is inside decides
     return address.is_global and not address.is_multicast and not address.is_reserved and address not in _METADATA
