@@ -7,8 +7,10 @@ it within one limit of time, and of bytes that are read.
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Mapping
+from concurrent.futures import Future
+from threading import Thread
+from typing import Final, NamedTuple, TypeAlias
 
 import httpx
 
@@ -20,6 +22,7 @@ LIMIT_SECS: Final = 10.0
 """How long one POST takes at most, from the name server's answer to the last byte."""
 _AGENT: Final = "kata-audit"
 _MOST_WAIT_SECS: Final = 3600.0
+_Found: TypeAlias = list[tuple[int, tuple[object, ...]]]
 
 
 class Answer(NamedTuple):
@@ -63,8 +66,7 @@ async def _post(one: Destination, url: httpx.URL, body: bytes, headers: Mapping[
         raise PostError("its URL is not https, and `plaintext` is not set")
     async with asyncio.timeout(limit_secs):
         port = url.port or (443 if url.scheme == "https" else 80)
-        found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-        address = choose_address([(family, where) for family, _, _, _, where in found], one.allow)
+        address = choose_address(await _look_up(url.host, port), one.allow)
         trust = _trust(one) if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         named = {"Host": url.netloc.decode("ascii"), "User-Agent": _AGENT, **headers}
         async with (
@@ -83,6 +85,23 @@ async def _post(one: Destination, url: httpx.URL, body: bytes, headers: Mapping[
                 if read > MAX_ANSWER_BYTES:
                     break
             return Answer(response.status_code, _wait(response.headers.get("Retry-After")))
+
+
+def _look_up(host: str, port: int) -> Awaitable[_Found]:
+    """Ask for a name's addresses in a thread that nobody waits for: a name server that is silent holds it for minutes."""
+    answer: Future[_Found] = Future()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):  # the latter for what is no name at all, such as `a..b`
+            answer.set_exception(socket.gaierror())
+        else:
+            answer.set_result([(family, where) for family, _, _, _, where in found])
+
+    answer.set_running_or_notify_cancel()
+    Thread(target=ask, name="resolver", daemon=True).start()
+    return asyncio.wrap_future(answer)
 
 
 def _trust(one: Destination) -> ssl.SSLContext:

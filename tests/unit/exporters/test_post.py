@@ -1,9 +1,10 @@
 """One POST does no more than it says: the right address, no redirect, an end in time."""
 
-import asyncio
 import dataclasses
 import ipaddress
+import socket
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -42,11 +43,11 @@ def test_the_address_that_was_checked_is_connected_to(monkeypatch: pytest.Monkey
     """A name server that answers otherwise the second time is not asked a second time."""
     asked = []
 
-    async def rebinding(_self: Any, host: str, port: int, **_: Any) -> list[Any]:
+    def rebinding(host: str, port: int, **_: Any) -> list[Any]:
         asked.append(host)
         return [(2, 1, 6, "", ("127.0.0.1" if len(asked) == 1 else "127.0.0.2", port))]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", rebinding)
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     with Http().running() as server:
         post(HERE, f"http://hook.example:{server.port}/", b"", {})
 
@@ -99,6 +100,27 @@ def test_nobody_there_is_said() -> None:
         post(HERE, f"http://127.0.0.1:{closed_port()}/", b"", {})
     with pytest.raises(PostError, match="name is not known"):
         post(HERE, "http://nowhere.invalid/", b"", {})
+    with pytest.raises(PostError, match="name is not known"):
+        post(HERE, f"http://{'a' * 64}.invalid/", b"", {})
+
+
+def test_a_name_server_that_is_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's resolver cannot be stopped, and the limit is on the whole."""
+    is_over, in_time = Event(), []
+    asked = Event()
+
+    def silent(_host: str, port: int, **_: Any) -> list[Any]:
+        in_time.append(is_over.wait(20))
+        asked.set()
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    with pytest.raises(PostError, match="longer than"):
+        post(HERE, "http://hook.example/", b"", {}, limit_secs=0.1)
+    is_over.set()
+
+    assert asked.wait(20)
+    assert in_time == [True]
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +136,12 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
 def test_a_certificate_is_checked_against_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection goes to an address, and the certificate must be the name's."""
 
-    async def found(_self: Any, _host: str, port: int, **_: Any) -> list[Any]:
+    def found(_host: str, port: int, **_: Any) -> list[Any]:
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
     ca, context = certificate(tmp_path, "hook.example")
     trusting = dataclasses.replace(HERE, plaintext=False, ca_file=ca)
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", found)
+    monkeypatch.setattr(socket, "getaddrinfo", found)
     with Http(context).running() as server:
         assert post(trusting, f"https://hook.example:{server.port}/", b"x", {}) == Answer(200, None)
         with pytest.raises(PostError, match="certificate is not trusted"):
