@@ -212,7 +212,7 @@ class Deliverer:
 
     def _save(self) -> None:
         """Save what was read; where the disk does not take it, nothing of it is sent, and nothing more is read."""
-        self._queue.prune([line.position for line in self._lines])
+        self._queue.prune([(line.position, line.wants) for line in self._lines])
         if self._is_changed:
             self._queue.state = self._folding.state()
         self._seen_ns = self._clock.now_ns() + _SEEN_NS

@@ -92,17 +92,20 @@ class Queue:
         found = next(self.since(n), None)
         return found if found is not None and found.n == n else None
 
-    def prune(self, positions: Sequence[Position]) -> None:
-        """Forget what every destination is done with, and what is too much; count the latter as given up."""
-        least = min((one.next_n for one in positions), default=self.next_n)
-        asked = {n for one in positions for n in one.extra}
-        self.waiting = [one for one in self.waiting if one.n >= least or one.n in asked]
+    def prune(self, each: Sequence[tuple[Position, Callable[[Notice], bool]]]) -> None:
+        """Forget what no destination is still to be told, and what is too much; count the latter as given up.
+
+        Args:
+            each: How far a destination is, and what it wants.
+        """
+        owed = [{one.n for one in pending(self, position, wants)} for position, wants in each]
+        self.waiting = [one for one in self.waiting if any(one.n in numbers for numbers in owed)]
         if len(self.waiting) <= MAX_QUEUED:
             return
         lost, self.waiting = self.waiting[:-MAX_QUEUED], self.waiting[-MAX_QUEUED:]
         gone, first = {one.n for one in lost}, self.waiting[0].n
-        for position in positions:
-            position.given_up += sum(one.n >= position.next_n or one.n in position.extra for one in lost)
+        for (position, _), numbers in zip(each, owed, strict=True):
+            position.given_up += len(gone & numbers)
             position.extra = [n for n in position.extra if n not in gone]
             position.next_n = max(position.next_n, first)
 

@@ -373,6 +373,25 @@ def test_too_many_give_up_the_oldest(world: World, monkeypatch: pytest.MonkeyPat
     assert numbers["kata_audit_notices_given_up_total"][2] == 20
 
 
+def test_what_a_destination_does_not_want_takes_no_room_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of small alerts, told to others, makes nobody give up the great one that waits."""
+    monkeypatch.setattr(queue, "MAX_QUEUED", 10)
+    pager, chat = Taking(DEAD), Taking()
+    both = (to("pager", min_level=Level.CRITICAL), pager), (to("chat", min_level=Level.LOW), chat)
+    with world.delivering(*both) as deliverer:
+        world.happen("worse", level="critical")
+        for start in range(0, 30, 3):
+            world.happen(*(str(number) for number in range(start, start + 3)), level="low")
+            world.work(deliverer, 1)
+        pager.says = None
+        until(lambda: not deliverer.behind(), lambda: world.work(deliverer), 400)
+        numbers = deliverer.numbers()
+
+    assert pager.alerts == ["worse"]
+    assert len(chat.alerts) == 31
+    assert numbers["kata_audit_notices_given_up_total"][2] == 0
+
+
 def test_once_tries_each_and_says_who_is_behind(world: World) -> None:
     """For a timer, and for looking whether it works."""
     pager, chat = Taking(DEAD), Taking()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.notices import NOTICE
 
 from kata_audit.pipeline.queue import Position, Queue, pending, read_position, read_queue
-from kata_audit.schema.notice import NoticeKind
+from kata_audit.schema.notice import Notice, NoticeKind
 
 
 def queue(*alerts: str) -> Queue:
@@ -20,6 +20,10 @@ def queue(*alerts: str) -> Queue:
         ends = NOTICE.starts_ns + 1 if over else None
         made.add(dataclasses.replace(NOTICE, alert_id=name.removesuffix("!"), kind=kind, ends_ns=ends), at)
     return made
+
+
+def everything(_: Notice) -> bool:
+    return True
 
 
 def test_it_survives_being_written_down() -> None:
@@ -56,10 +60,10 @@ def test_pruning_takes_nothing_that_somebody_is_to_be_told(nexts: list[int], ext
     """Whatever the positions are."""
     made = queue(*(str(number) for number in range(12)))
     positions = [Position(at, sorted(n for n in extra if n < at)) for at, extra in zip(nexts, extras, strict=False)]
-    before = [list(pending(made, one, lambda _: True)) for one in positions]
-    made.prune(positions)
+    before = [list(pending(made, one, everything)) for one in positions]
+    made.prune([(one, everything) for one in positions])
 
-    assert [list(pending(made, one, lambda _: True)) for one in positions] == before
+    assert [list(pending(made, one, everything)) for one in positions] == before
     assert [one.n for one in made.waiting] == sorted({one.n for told in before for one in told})
     assert [one.given_up for one in positions] == [0] * len(positions)
 
@@ -68,7 +72,7 @@ def test_what_is_put_back_is_there_once_and_in_order() -> None:
     """A new destination is told of what others have passed."""
     made = queue("a", "b", "c")
     kept = list(made.waiting)
-    made.prune([Position(2)])
+    made.prune([(Position(2), everything)])
     made.keep(kept)
     made.keep(kept[:1])
 
