@@ -126,6 +126,7 @@ class Deliverer:
         for path in self._outbox.damaged:
             self._tell(f"{path.name}: the file is damaged and was put aside; what is still the matter is told again")
         self._queue = Queue() if saved is None else read_queue(saved)
+        self._queue.cap_times(self._clock.now_ns())
         if saved is None:
             positions = {}
         self._folding.resume(self._queue.state)
@@ -176,6 +177,7 @@ class Deliverer:
         """Wait for nothing: the clock was put back, and what was waited for may be far away."""
         self._look_ns = self._tick_ns = self._seen_ns = self._beat_ns = self._refresh_ns = 0
         self._fresh_ns = None if self._fresh_ns is None else min(self._fresh_ns, self._clock.now_ns())
+        self._queue.cap_times(self._clock.now_ns())
         for line in self._lines:
             line.retry_ns = 0
 

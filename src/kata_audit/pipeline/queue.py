@@ -82,6 +82,11 @@ class Queue:
         known = {one.n for one in self.waiting}
         self.waiting = sorted([*self.waiting, *(one for one in queued if one.n not in known)])
 
+    def cap_times(self, now_ns: int) -> None:
+        """Let nothing have been queued later than now, where the clock was put back: its waiting begins now."""
+        self.waiting = [_no_later(one, now_ns) for one in self.waiting]
+        self.active = {name: _no_later(one, now_ns) for name, one in self.active.items()}
+
     def since(self, n: int) -> Iterator[Queued]:
         """Give the notices that wait, from a number on."""
         first = bisect_left(self.waiting, n, key=lambda one: one.n)
@@ -143,6 +148,10 @@ def pending(queue: Queue, position: Position, wants: Callable[[Notice], bool]) -
         if (found := queue.at(n)) is not None:
             yield found
     yield from (one for one in queue.since(position.next_n) if wants(one.notice))
+
+
+def _no_later(one: Queued, now_ns: int) -> Queued:
+    return one if one.queued_ns <= now_ns else one._replace(queued_ns=now_ns)
 
 
 def _spell(one: Queued) -> dict[str, Any]:

@@ -224,6 +224,24 @@ def test_the_second_way_survives_a_restart(world: World) -> None:
     assert mail.alerts == ["worse"]
 
 
+@pytest.mark.parametrize("is_running", [True, False])
+def test_the_second_way_is_gone_where_the_clock_was_put_back(world: World, *, is_running: bool) -> None:
+    """While it runs or while it does not: nobody waits an hour longer for the second way."""
+    pager, mail = Taking(DEAD), Taking()
+    both = (to("pager", second="mail", second_after_secs=60), pager), (to("mail", standby=True), mail)
+    with world.delivering(*both) as deliverer:
+        world.happen("worse", level="critical")
+        world.work(deliverer, 5)
+        world.clock.advance(-3600 * SECOND)
+        world.work(deliverer, 50 if is_running else 0)
+        assert mail.alerts == []
+        world.work(deliverer, 15 if is_running else 0)
+    with world.delivering(*both) as deliverer:
+        world.work(deliverer, 0 if is_running else 65)
+
+    assert mail.alerts == ["worse"]
+
+
 def test_what_forgets_is_told_again_of_what_is_not_over(world: World) -> None:
     """Every minute, after a restart too: neither of what is over, nor silenced, nor of what it was never told."""
     one = Forgetting()
