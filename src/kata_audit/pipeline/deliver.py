@@ -165,8 +165,8 @@ class Deliverer:
         self._now_ns = now
         busy = False
         if self._is_stuck or now >= self._look_ns:
-            self._look_ns = now + _LOOK_NS
             busy = self._read()
+            self._look_ns = now if busy else now + _LOOK_NS
         self._second(now)
         told = [self._turn(line) for line in self._lines]
         self._refresh(now)

@@ -15,6 +15,7 @@ from kata_audit.pipeline import queue
 from kata_audit.pipeline.deliver import run, run_once
 from kata_audit.schema.finding import Level
 from kata_audit.schema.notice import Notice
+from kata_audit.store import tail
 
 
 @pytest.fixture
@@ -418,6 +419,20 @@ def test_once_tries_each_and_says_who_is_behind(world: World) -> None:
         assert run_once(deliverer, stopped=lambda: False, told=lambda: None) == {"pager": "it cannot be connected to"}
 
     assert chat.alerts == ["a"]
+
+
+def test_once_reads_to_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far it is behind, and however fast it reads."""
+    monkeypatch.setattr(tail, "_CUTS", 1)
+    chat = Taking()
+    with world.delivering((to("chat"), chat)) as deliverer:
+        world.happen("a")
+        world.noise()
+        world.happen("b")
+        world.noise()
+        run_once(deliverer, stopped=lambda: False, told=lambda: None)
+
+    assert chat.alerts == ["a", "b"]
 
 
 def test_running_ends_when_it_is_told_to(world: World) -> None:
