@@ -167,11 +167,11 @@ class Deliverer:
         if self._is_stuck or now >= self._look_ns:
             busy = self._read()
             self._look_ns = now if busy else now + _LOOK_NS
-        self._second(now)
         told = [self._turn(line) for line in self._lines]
+        handed = self._second(now)
         self._refresh(now)
         self._heartbeat(now)
-        return busy or any(told)
+        return busy or handed or any(told)
 
     def _forget_times(self) -> None:
         """Wait for nothing: the clock was put back, and what was waited for may be far away."""
@@ -291,8 +291,9 @@ class Deliverer:
             line.problem, line.tries, line.retry_ns = None, 0, 0
         return delivery
 
-    def _second(self, now: int) -> None:
-        """Hand critical notices that a destination has not taken in time to its second one."""
+    def _second(self, now: int) -> bool:
+        """Hand critical notices that a destination has not taken in time to its second one; say whether there were any."""
+        handed = False
         by_name = {line.settings.name: line for line in self._lines}
         for line in self._lines:
             other = by_name.get(line.settings.second or "")
@@ -306,7 +307,9 @@ class Deliverer:
                 line.position.seconded.add(one.n)
                 if not other.wants(one.notice) and one.n not in other.position.extra:
                     other.position.extra.append(one.n)
+                    handed = True
                     self._tell(f"{line.settings.name}: it has not taken a critical notice; {other.settings.name} is told")
+        return handed
 
     def _refresh(self, now: int) -> None:
         """Tell destinations that forget which alerts there are."""

@@ -225,6 +225,41 @@ def test_the_second_way_survives_a_restart(world: World) -> None:
     assert mail.alerts == ["worse"]
 
 
+def test_who_lives_is_told_before_the_second_way(world: World) -> None:
+    """However old the alerts are that a new destination is told of, or that one finds after it was away."""
+    pager, mail = Taking(), Taking()
+    with world.delivering((to("chat"), Taking())) as deliverer:
+        world.happen("worse", level="critical")
+        world.work(deliverer, 300)
+    first = to("pager", second="mail", second_after_secs=60)
+    with world.delivering((to("chat"), Taking()), (first, pager), (to("mail", standby=True), mail)) as deliverer:
+        world.work(deliverer, 120)
+        pager.says = DEAD
+        world.happen("worst", level="critical")
+        world.work(deliverer, 2)
+    world.clock.advance(600 * SECOND)
+    pager.says = None
+    with world.delivering((to("chat"), Taking()), (first, pager), (to("mail", standby=True), mail)) as deliverer:
+        world.work(deliverer, 120)
+
+    assert pager.alerts == ["worse", "worst"]
+    assert mail.alerts == []
+
+
+def test_once_goes_the_second_way(world: World) -> None:
+    """In the same run in which the time of the first one was over."""
+    mail = Taking()
+    both = (to("pager", second="mail", second_after_secs=60), Taking(DEAD)), (to("mail", standby=True), mail)
+    with world.delivering(*both) as deliverer:
+        world.happen("worse", level="critical")
+        world.work(deliverer, 2)
+    world.clock.advance(600 * SECOND)
+    with world.delivering(*both) as deliverer:
+        run_once(deliverer, stopped=lambda: False, told=lambda: None)
+
+    assert mail.alerts == ["worse"]
+
+
 @pytest.mark.parametrize("is_running", [True, False])
 def test_the_second_way_is_gone_where_the_clock_was_put_back(world: World, *, is_running: bool) -> None:
     """While it runs or while it does not: nobody waits an hour longer for the second way."""
