@@ -59,12 +59,26 @@ class Alertmanager:
     def _tell(self, notices: Sequence[Notice], now_ns: int) -> Delivery:
         body = json.dumps([alert_of(notice, now_ns) for notice in notices]).encode()
         try:
-            token = read_secret(self._one)
+            token = _token_of(self._one)
             headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
             answer = post(self._one, f"{(self._one.url or '').rstrip('/')}{_PATH}", body, headers)
         except (PostError, UsageError) as error:
             return Delivery(0, problem=str(error))
         return judge(answer, len(notices))
+
+
+def _token_of(one: Destination) -> str | None:
+    """Read the token, if there is one.
+
+    Raises:
+        UsageError: It cannot be had, or no header can hold it.
+    """
+    token = read_secret(one)
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+        where = f"${one.secret_env}" if one.secret_env is not None else str(one.secret_file)
+        hint = "Write it there alone: one line of ASCII, without a blank."
+        raise UsageError(f"The secret of `{one.name}` is no bearer token.", where=where, hint=hint)
+    return token
 
 
 def alert_of(notice: Notice, now_ns: int) -> dict[str, Any]:

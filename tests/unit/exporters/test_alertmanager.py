@@ -96,6 +96,18 @@ def test_many_go_together_and_the_token_with_them(tmp_path: Path) -> None:
     assert len(json.loads(request.body)) == 64
 
 
+@pytest.mark.parametrize("secret", ["s3cret\nX-Other: 1", "s3cret of old", "\ufeffs3cret", "s3cr\u00e9t", "s3\x00cret"])
+def test_a_token_that_is_none_is_said_and_not_shown(tmp_path: Path, secret: str) -> None:
+    """Two lines, a blank, the mark of an editor: nothing is sent, and whoever wrote it is told."""
+    token = tmp_path / "token"
+    token.write_text(secret)
+    with Http().running() as server:
+        delivery = telling(server.port, secret_file=token).export([NOTICE])
+
+    assert delivery == Delivery(0, problem="The secret of `am` is no bearer token.")
+    assert server.requests == []
+
+
 def test_refreshing_tells_all_of_them() -> None:
     """However many POSTs that takes; it stops where one fails."""
     with Http().running() as server:
