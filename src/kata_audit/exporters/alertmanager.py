@@ -103,10 +103,11 @@ def alert_of(notice: Notice, now_ns: int) -> dict[str, Any]:
         "evidence": ", ".join(plain(name, MAX_LABEL) for name in notice.evidence[:MAX_EVIDENCE]),
         "count": str(notice.count),
     }
-    ends_ns = now_ns + KEEP_NS if notice.ends_ns is None else max(notice.ends_ns, notice.starts_ns + 1_000_000)
+    starts_ns = min(notice.starts_ns, now_ns)  # it refuses an end before the start, and the clock may have been put back
+    ends_ns = now_ns + KEEP_NS if notice.ends_ns is None else max(notice.ends_ns, starts_ns + 1_000_000)
     return {
         "labels": labels,
         "annotations": {name: text for name, text in annotations.items() if text},
-        "startsAt": instant(notice.starts_ns),
+        "startsAt": instant(starts_ns),
         "endsAt": instant(ends_ns),
     }

@@ -70,6 +70,16 @@ def test_an_alert_that_is_over_says_so() -> None:
     assert alert_of(over, NOW)["endsAt"] == "2026-11-18T11:06:40.001Z"
 
 
+def test_an_alert_of_a_clock_that_was_put_back_is_none_of_the_future() -> None:
+    """It would be refused for good, or stay until the clock has come there again."""
+    early = NOTICE.starts_ns - 3_600_000_000_000
+    alive = alert_of(NOTICE, early)
+    over = alert_of(dataclasses.replace(NOTICE, kind=NoticeKind.RESOLVED, ends_ns=early), early)
+
+    assert (alive["startsAt"], alive["endsAt"]) == ("2026-11-18T10:06:40.000Z", "2026-11-18T10:11:40.000Z")
+    assert (over["startsAt"], over["endsAt"]) == ("2026-11-18T10:06:40.000Z", "2026-11-18T10:06:40.001Z")
+
+
 def test_a_heartbeat_is_an_alert_that_never_ends() -> None:
     """Alertmanager sends it on to whoever calls when it stops."""
     alive = alert_of(dataclasses.replace(NOTICE, kind=NoticeKind.HEARTBEAT, alert_id="heartbeat", evidence=()), NOW)
