@@ -3,9 +3,9 @@
 With Hyperscan where it is installed (`kata-audit[hyperscan]`), else with an Aho-Corasick automaton: both find the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import ahocorasick_rs
 import pyarrow as pa
@@ -16,6 +16,9 @@ Hit: TypeAlias = tuple[int, int]
 Scanner: TypeAlias = Callable[[bytes], list[Hit]]
 """Finds every place of every needle in a text, whatever the case of A to Z."""
 
+PIECE: Final = 1 << 20
+"""Bytes of text that are scanned at once, or one row where it is longer."""
+_NOWHERE: Final = pa.table({"needle": pa.array([], pa.int64()), "row": pa.array([], pa.int64())})
 _ABSENT = b"\xff\xff\xff"
 """Stands in no text: an automaton wants one needle at least."""
 
@@ -79,23 +82,35 @@ def rows_of_needles(scan: Scanner, needles: Sequence[bytes], texts: Any) -> dict
     if data is None or len(texts) == 0:
         return {}
     offsets = pa.Array.from_buffers(pa.int64(), len(texts) + 1, [None, offsets_buffer], offset=texts.offset)
-    first, last = offsets[0].as_py(), offsets[-1].as_py()
+    lengths = pa.array([len(needle) for needle in needles] + [len(_ABSENT)], pa.int64())
+    found = [_found(scan, lengths, offsets, data, piece) for piece in _pieces(offsets)]
+    rows = pa.concat_tables([_NOWHERE, *found]).sort_by([("needle", "ascending"), ("row", "ascending")])
+    return _slices(rows)
+
+
+def _pieces(offsets: Any) -> Iterator[tuple[int, int]]:
+    """Cut texts into runs of whole rows: a guest can repeat a needle, and each place is an object until its row is known."""
+    begin, rows = 0, len(offsets) - 1
+    while begin < rows:
+        reach = pa.scalar(offsets[begin].as_py() + PIECE, pa.int64())
+        end = min(rows, max(begin + 1, pc.search_sorted(offsets, reach, side="right").as_py() - 1))
+        yield begin, end
+        begin = end
+
+
+def _found(scan: Scanner, lengths: Any, offsets: Any, data: Any, piece: tuple[int, int]) -> pa.Table:
+    """Find the needles of some rows; each needle once a row."""
+    first, last = (offsets[row].as_py() for row in piece)
     hits = scan(data.slice(first, last - first).to_pybytes())
     if not hits:
-        return {}
+        return _NOWHERE
     table = pa.table({"needle": pa.array([hit[0] for hit in hits], pa.int64()), "end": [hit[1] + first for hit in hits]})
-    lengths = pa.array([len(needle) for needle in needles] + [len(_ABSENT)], pa.int64()).take(table["needle"])
-    start = pc.subtract(table["end"], lengths)
+    start = pc.subtract(table["end"], lengths.take(table["needle"]))
     # A row's text ends at the first offset that is not before the hit's end; a hit that began before it crosses two rows.
     row = pc.subtract(pc.search_sorted(offsets, table["end"], side="left").cast(pa.int64()), 1)
     inside = pc.greater_equal(start, offsets.take(row))
     found = pa.table({"needle": table["needle"], "row": row}).filter(inside)
-    rows = (
-        found.group_by(["needle", "row"], use_threads=False)
-        .aggregate([])
-        .sort_by([("needle", "ascending"), ("row", "ascending")])
-    )
-    return _slices(rows)
+    return found.group_by(["needle", "row"], use_threads=False).aggregate([])
 
 
 def _slices(rows: pa.Table) -> dict[int, Any]:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kata_audit.detect import asking, prefilter, profiles
+from kata_audit.detect import scan as scan_room
 from kata_audit.detect.attributes import Attributes
 from kata_audit.detect.literals import Literal, branches_of, literals_of
 from kata_audit.detect.prefilter import Prefilter
@@ -207,6 +208,25 @@ def test_a_needle_across_two_rows_stands_in_neither(scan: Callable[[Sequence[byt
     found = rows_of_needles(scan(needles), needles, texts)
 
     assert {needle: rows.to_pylist() for needle, rows in found.items()} == {0: [4, 5], 1: [4]}
+
+
+def test_texts_full_of_needles_are_scanned_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place is an object while its row is sought, so a piece is small; a needle across two pieces stands in neither."""
+    monkeypatch.setattr(scan_room, "PIECE", 10)
+    needles = [b"abc"]
+    texts = ["xabc", "abcabc", "", "a" * 24 + "bc", None, "ab", "c" * 7, "ab", "cabc" * 4, "abc"]
+    scan, scanned = scan_ahocorasick(needles), []
+
+    def noting(text: bytes) -> list[tuple[int, int]]:
+        scanned.append(text)
+        return scan(text)
+
+    found = rows_of_needles(noting, needles, pa.array(["abc", *texts], pa.large_string()).slice(1))
+
+    assert {needle: rows.to_pylist() for needle, rows in found.items()} == {0: [0, 1, 3, 8, 9]}
+    assert b"".join(scanned).decode() == "".join(text or "" for text in texts)
+    assert sorted(map(len, scanned))[-2:] == [16, 26]
+    assert max(len(one) for one in scanned if one.decode() not in texts) <= 10
 
 
 def test_attributes_are_found_by_key() -> None:
