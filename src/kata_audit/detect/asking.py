@@ -41,17 +41,19 @@ class Cut:
 
     Args:
         rows: At least one row.
+        keys: The keys of attributes that are asked of.
     """
 
-    def __init__(self, rows: RecordRows) -> None:
+    def __init__(self, rows: RecordRows, keys: Sequence[str]) -> None:
         self.rows = rows
+        self._keys = keys
         self._attributes: Attributes | None = None
         self._body: Any = None
 
     def attributes(self) -> Attributes:
         """Give the attributes of all rows."""
         if self._attributes is None:
-            self._attributes = Attributes(self.rows.column("attributes"))
+            self._attributes = Attributes(self.rows.column("attributes"), self._keys)
         return self._attributes
 
     def texts(self, name: str) -> Any:

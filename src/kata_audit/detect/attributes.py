@@ -1,9 +1,11 @@
 """The attributes of a cut by key: which rows state one, and what.
 
 A map column is dear to take rows of: all its keys and values are copied. Here each key that is asked for is found once, and
-its values are words: what one text decides is asked of each distinct value, not of each row.
+its values are words: what one text decides is asked of each distinct value, not of each row. A guest can make up keys
+without end, so nothing is kept of those that nobody asks for.
 """
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, Final
 
@@ -19,26 +21,30 @@ class Attributes:
 
     Args:
         column: A map array of text to text.
+        keys: All keys that will be asked for.
     """
 
-    def __init__(self, column: Any) -> None:
+    def __init__(self, column: Any, keys: Sequence[str]) -> None:
         self._offsets = column.offsets
         self._first, last = self._offsets[0].as_py(), self._offsets[-1].as_py()
         self._values = column.items.slice(self._first, last - self._first)
-        words = column.keys.slice(self._first, last - self._first).dictionary_encode()
-        self._order = pc.sort_indices(words.indices).cast(pa.int64())
-        counted = words.indices.value_counts()
+        stated = column.keys.slice(self._first, last - self._first)
+        codes = pc.index_in(stated, pa.array(keys, stated.type))
+        entries = pc.indices_nonzero(pc.is_valid(codes)).cast(pa.int64())
+        codes = codes.take(entries)
+        self._order = entries.take(pc.sort_indices(codes))
+        counted = codes.value_counts()
         counts = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
-        ends = list(accumulate((counts[code] for code in range(len(words.dictionary))), initial=0))
+        ends = accumulate((counts.get(code, 0) for code in range(len(keys))), initial=0)
         self._places: dict[str, tuple[int, int]] = {
-            word: (ends[code], counts[code]) for code, word in enumerate(words.dictionary.to_pylist())
+            key: (end, counts.get(code, 0)) for code, (key, end) in enumerate(zip(keys, ends, strict=False))
         }
         self._rows: dict[str, Any] = {}
         self._words: dict[str, Any] = {}
 
     def count(self, key: str) -> int:
         """Say how often an attribute is stated."""
-        return self._places.get(key, (0, 0))[1]
+        return self._places[key][1]
 
     def stating(self, key: str) -> Any:
         """Give the rows that state an attribute, in ascending order; one twice where it states two."""
@@ -66,4 +72,4 @@ class Attributes:
         return self._words[key]
 
     def _entries(self, key: str) -> Any:
-        return self._order.slice(*self._places.get(key, (0, 0)))
+        return self._order.slice(*self._places[key])

@@ -21,6 +21,7 @@ from kata_audit.detect.asking import FEW_ROWS, Asking, Cut
 from kata_audit.detect.literals import KEYS, TEXTS, Literals, branches_of, literals_of
 from kata_audit.detect.profiles import WORD_COLUMNS, Profiles, profiles_of, rest_of, upper_bound
 from kata_audit.detect.scan import Scanner, rows_of_needles, scanner
+from kata_audit.predicate.fields import ATTRIBUTE
 from kata_audit.predicate.rows import Columns, evaluate
 from kata_audit.predicate.tree import Predicate, fields_of
 from kata_audit.schema.record import RecordRows
@@ -56,6 +57,7 @@ class Prefilter:
         ]
         asked = {_ALWAYS}.union(*(one.fields for one in self._branches))
         self._words = tuple(name for name in WORD_COLUMNS if name in asked)
+        self._keys = tuple(sorted(field.removeprefix(ATTRIBUTE) for field in asked if field.startswith(ATTRIBUTE)))
         self._memory = _Memory(self._branches)
         self._areas: dict[str, tuple[tuple[bytes, ...], Scanner]] = {}
         for area in TEXTS:
@@ -77,7 +79,7 @@ class Prefilter:
             return []
         profiles = profiles_of(rows, self._words)
         possible = self._memory.possible(profiles.words)
-        cut = Cut(rows)
+        cut = Cut(rows, self._keys)
         asking = Asking(cut, profiles, self._memory.rest(profiles.words))
         thinned = self._thin(cut, profiles, possible)
         holding: dict[int, list[Any]] = defaultdict(list)

@@ -234,12 +234,14 @@ def test_attributes_are_found_by_key() -> None:
     stated = [[("k", "1")], None, [], [("x", "1"), ("k", "2")], [("k", "1"), ("k", "2")], [("K", "1")], [("k", None)]]
     whole = pa.array(stated, RECORD_SCHEMA.field("attributes").type)
     for column in (whole, whole.slice(1, 4), whole.slice(2, 1)):
-        found, rows = Attributes(column), pa.array(range(len(column)), pa.int64())
+        found, rows = Attributes(column, ("none", "k", "x")), pa.array(range(len(column)), pa.int64())
         for key in ("k", "x", "none"):
             assert found.of_rows(key, rows).to_pylist() == pc.map_lookup(column, pa.scalar(key), "first").to_pylist()
 
-    assert Attributes(whole).of_rows("k", pa.array([4, 6, 1], pa.int64())).to_pylist() == ["1", None, None]
-    assert Attributes(whole).stating("k").to_pylist() == [0, 3, 4, 4, 6]
+    assert Attributes(whole, ("k",)).of_rows("k", pa.array([4, 6, 1], pa.int64())).to_pylist() == ["1", None, None]
+    assert Attributes(whole, ("k",)).stating("k").to_pylist() == [0, 3, 4, 4, 6]
+    with pytest.raises(KeyError):  # nothing is kept of a key that nobody asks for
+        Attributes(whole, ("k",)).count("x")
 
 
 def test_branches_are_few_and_alike_in_what_they_ask() -> None:
