@@ -12,7 +12,7 @@ from kata_audit.detect.event import Event, Mark
 from kata_audit.detect.limits import Tallies, Tally
 from kata_audit.detect.overflow import Forgotten
 from kata_audit.detect.sources import Hours
-from kata_audit.detect.stream import Memory
+from kata_audit.detect.stream import FOREVER, Memory
 
 VERSION: Final = 1
 
@@ -77,15 +77,15 @@ def from_bytes(data: bytes) -> State:
 
 def _state(value: Any) -> State:
     stream = Memory(
-        _int(value["watermark"]),
-        _int(value["released"]),
+        _time(value["watermark"]),
+        _time(value["released"]),
         tuple((_text(key), _event(event)) for key, event in value["held"]),
         {rule: {_texts(key): _window(*one) for key, one in windows} for rule, windows in value["windows"].items()},
         {rule: _company(*one) for rule, one in value["companies"].items()},
         _int(value["late"]),
     )
     return State(
-        _int(value["clock"]),
+        _time(value["clock"]),
         stream,
         {rule: read_tallies(places) for rule, places in value["tallies"].items()},
         {_copy(*key): _int(seq) for key, seq in value["copies"]},
@@ -106,13 +106,13 @@ def _mark(at: Any, first: Any, time: Any, records: Any, claim: Any) -> Mark:
 
 
 def _window(silent: Any, last: Any, entries: Any) -> Window:
-    read = tuple(Entry(_text(label), tuple(_mark(*one) for one in marks)) for label, marks in entries)
+    read = tuple(Entry(_text(label), tuple(_mark(*one) for one in _some(marks))) for label, marks in entries)
     return Window(_int(silent), _int(last), read)
 
 
 def _company(times: Any, waiting: Any) -> Company:
     held = tuple(Waiting(_int(until), _int(seq), _texts(key), _event(event)) for until, seq, key, event in waiting)
-    return Company({_texts(key): _ints(those) for key, those in times}, held)
+    return Company({_texts(key): _ints(_some(those)) for key, those in times}, held)
 
 
 def tallies_value(tallies: Tallies) -> list[Any]:
@@ -153,6 +153,20 @@ def _checked(kind: type) -> Callable[[Any], Any]:
 
 
 _int, _text, _bool = _checked(int), _checked(str), _checked(bool)
+
+
+def _time(value: Any) -> int:
+    """Read a time that columns are held against."""
+    if abs(_int(value)) > FOREVER:
+        raise ValueError("not a time in nanoseconds")
+    return int(value)
+
+
+def _some(values: Any) -> Any:
+    """Read what is never empty."""
+    if not values:
+        raise ValueError("nothing is remembered where something should be")
+    return values
 
 
 def _maybe(value: Any) -> str | None:
