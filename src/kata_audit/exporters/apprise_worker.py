@@ -10,6 +10,7 @@ Source: PEP 578 (audit hooks), event `socket.connect`.
 import ipaddress
 import json
 import logging
+import resource
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ SENT: Final = "sent"
 UNKNOWN_URL: Final = "its URL is none that Apprise knows"
 NEEDS_TLS: Final = "its URL is one without TLS, and `plaintext` is not set"
 NOT_SENT: Final = "the service did not take it"
+_MOST_MEMORY: Final = 1 << 30
+"""Bytes of memory, what is only reserved included: a service's answer is read whole and unpacked, and may have no end."""
 _CONNECTS: Final = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _INCIDENT: Final[Mapping[str, Mapping[str, str]]] = {
     "pagerduty": {"dedup": "{alert_id}", "action": "map"},
@@ -93,5 +96,6 @@ def _names(stated: Any) -> Sequence[str]:
 
 
 if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     answer = send(json.load(sys.stdin))
     sys.stdout.write(json.dumps(answer))

@@ -5,6 +5,7 @@ Its other services are tested against the protocol, not the product: what Appris
 
 import dataclasses
 import email
+import gzip
 import ipaddress
 import json
 import os
@@ -158,6 +159,18 @@ def test_the_worker_gets_no_secret_of_another(tmp_path: Path, monkeypatch: pytes
     assert (len(server.requests), len(proxy.requests)) == (1, 0)
     assert "PATH" in found
     assert found <= {*apprise._KEPT, "LC_CTYPE"}  # Python sets the latter itself
+
+
+def test_an_answer_that_unpacks_without_end_takes_no_more_than_its_share_of_memory(tmp_path: Path) -> None:
+    """A megabyte that is a gigabyte: the worker gives up, and nothing else on the node does."""
+    packed = gzip.compress(bytes(1 << 26)) * 17
+    with Http().running() as server:
+        server.reply = lambda _: Reply(200, {"Content-Encoding": "gzip"}, packed)
+        delivery = service(tmp_path, f"json://127.0.0.1:{server.port}/").export([NOTICE])
+
+    assert len(server.requests) == 1
+    assert delivery.taken == 0
+    assert delivery.problem in (apprise_worker.NOT_SENT, "Apprise failed at it")
 
 
 def test_a_service_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
