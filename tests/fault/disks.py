@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ class FaultDisk:
         self._names: list[tuple[Path, Callable[[], object]]] = []
         self._synced: dict[int, int] = {}
         self._copies: dict[int, int] = {}
+        # A test that makes thousands of disks does not run out of descriptors because it forgets one.
+        weakref.finalize(self, _close_all, self._copies)
 
     @contextmanager
     def _act(self, kind: str) -> Iterator[None]:
@@ -121,9 +124,13 @@ class FaultDisk:
 
     def close(self) -> None:
         """Let go of the files that were watched."""
-        for copy in self._copies.values():
-            os.close(copy)
-        self._copies.clear()
+        _close_all(self._copies)
+
+
+def _close_all(copies: dict[int, int]) -> None:
+    for copy in copies.values():
+        os.close(copy)
+    copies.clear()
 
 
 def _put_back(old: Path, path: Path) -> None:

@@ -133,7 +133,7 @@ class AgentPort:
         if self.has_answered:
             return True
         if self._guest.number is not None:
-            if select.select([], [connection], [], 0)[1]:
+            if _can_be_written(connection):
                 error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if error:
                     raise ConnectionRefusedError(error, os.strerror(error))
@@ -176,6 +176,13 @@ class AgentPort:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _can_be_written(connection: socket.socket) -> bool:
+    """Say whether the kernel is done with connecting, well or not, by the one call that takes any descriptor number."""
+    asked = select.poll()
+    asked.register(connection, select.POLLOUT)
+    return bool(asked.poll(0))
 
 
 def _begin(made: socket.socket, address: object) -> socket.socket:

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -254,10 +254,9 @@ def test_a_guest_of_the_kernels_vsock_is_reached_by_its_number_or_is_no_failure(
 def unreachable(number: int) -> None:
     """See that a guest which is not there is let go, or that the system's refusal is told with a next step."""
     clock = ManualClock()
-    port = numbered(number, LOG_PORT, clock)
-    with suppress(ReceiverError):
-        assert port.poll(100) is None
-        clock.advance(11 * SECOND)
-        assert (port.poll(100), port.ended) == (None, True)
-    assert not port.has_answered
-    port.close()
+    with closing(numbered(number, LOG_PORT, clock)) as port:
+        with suppress(ReceiverError):
+            assert port.poll(100) is None
+            clock.advance(11 * SECOND)
+            assert (port.poll(100), port.ended) == (None, True)
+        assert not port.has_answered
