@@ -10,14 +10,18 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from kata_audit.detect.alert_policy import AlertSettings
 from kata_audit.detect.baseline_settings import WEEKS, BaselineSettings
 from kata_audit.detect.sigma.lists import LISTS
-from kata_audit.errors import ConfigError, InputMissingError, Problem
+from kata_audit.errors import ConfigError, InputMissingError, Problem, UsageError
+from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
 from kata_audit.exporters.settings import Destination, DestinationKind, Network, mistakes_of
+from kata_audit.predicate.language import parse_query
+from kata_audit.schema.fieldset import FieldSetName
 from kata_audit.schema.finding import Level
 from kata_audit.schema.source import Transport
 
@@ -159,6 +163,8 @@ class Config:
     """What is usual at this place, `[baseline]`."""
     alerts: Alerting = field(default_factory=Alerting)
     """Alerts, `[alerts]`."""
+    export: tuple[Export, ...] = ()
+    """Systems that records go to, `[[export]]` each."""
     metrics_file: Path | None = None
     """File that `collect` writes its numbers to, for the textfile collector of Prometheus' node exporter."""
 
@@ -317,7 +323,7 @@ class _Reader:
                 tables = _expect(value, list, f"a list of tables `[[{named}]]`")
                 each = [_expect(one, dict, f"a list of tables `[[{named}]]`") for one in tables]
                 return tuple(self.table(_LISTED[named], one, (*at, place)) for place, one in enumerate(each))
-            read = _READERS[key](value)
+            read = _READERS.get(named, _READERS[key])(value)
         except _ExpectedError as error:
             return self._problem(at, f"`{key}` must be {error}")
         return self._folder / read.expanduser() if isinstance(read, Path) else read
@@ -403,18 +409,14 @@ def _read_wait(value: Any) -> float:
     return float(value)
 
 
-def _read_destination(value: Any) -> DestinationKind:
-    names = [str(kind) for kind in DestinationKind]
-    if value not in names:
-        raise _ExpectedError(f"one of {', '.join(names)}")
-    return DestinationKind(value)
+def _read_word(kinds: type[StrEnum]) -> Callable[[Any], StrEnum]:
+    def read(value: Any) -> StrEnum:
+        names = [str(kind) for kind in kinds]
+        if value not in names:
+            raise _ExpectedError(f"one of {', '.join(names)}")
+        return kinds(value)
 
-
-def _read_level(value: Any) -> Level:
-    names = [str(level) for level in Level]
-    if value not in names:
-        raise _ExpectedError(f"one of {', '.join(names)}")
-    return Level(value)
+    return read
 
 
 def _read_text(value: Any) -> str:
@@ -446,6 +448,23 @@ def _mistakes_of_destination(_: Mapping[str, Any], one: Destination | None) -> I
     return (((key,), message) for key, message in ([] if one is None else mistakes_of(one)))
 
 
+def _mistakes_of_export(_: Mapping[str, Any], one: Export | None) -> Iterator[tuple[Place, str]]:
+    if one is None:
+        return
+    yield from (((key,), message) for key, message in mistakes_of_export(one))
+    try:
+        parse_query(one.query)
+    except UsageError as error:
+        yield ("query",), f"`query` is none: {error.message}"
+
+
+def _mistakes_of_all(values: Mapping[str, Any], _: Config | None) -> Iterator[tuple[Place, str]]:
+    names = [None if one is None else one.name for one in values.get("export") or ()]
+    for at, name in enumerate(names):
+        if name is not None and name in names[:at]:
+            yield ("export", at, "name"), f"there is another export `{name}`"
+
+
 def _mistakes_of_alerting(values: Mapping[str, Any], _: Alerting | None) -> Iterator[tuple[Place, str]]:
     each: Sequence[Destination | None] = values.get("destination") or ()  # None: it has mistakes of its own
     names = [None if one is None else one.name for one in each]
@@ -474,10 +493,13 @@ _LISTED: dict[str, type[Any]] = {
     "fifo": FifoInput,
     "agent": AgentInput,
     "alerts.destination": Destination,
+    "export": Export,
 }
 """What stands in each list of tables."""
 _MISTAKES: dict[type[Any], Callable[[Mapping[str, Any], Any], Iterable[tuple[Place, str]]]] = {
+    Config: _mistakes_of_all,
     Destination: _mistakes_of_destination,
+    Export: _mistakes_of_export,
     Alerting: _mistakes_of_alerting,
     BaselineSettings: _mistakes_of_baseline,
 }
@@ -518,14 +540,14 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "heartbeat_secs": _read_seconds,
     "heartbeat_stale_secs": _read_seconds,
     "name": _read_name,
-    "kind": _read_destination,
+    "kind": _read_word(DestinationKind),
     "url": _read_text,
     "secret_file": _read_path,
     "secret_env": _read_variable,
     "ca_file": _read_path,
     "allow": _read_networks,
     "plaintext": _read_yes,
-    "min_level": _read_level,
+    "min_level": _read_word(Level),
     "heartbeat": _read_yes,
     "standby": _read_yes,
     "second": _read_name,
@@ -538,5 +560,14 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "rate_difference": _read_count(_MOST_RECORDS),
     "silence_factor": _read_span(1000),
     "silence_minutes": _read_wait,
+    "export.kind": _read_word(ExportKind),
+    "fields": _read_word(FieldSetName),
+    "query": _read_text,
+    "raw": _read_yes,
+    "backlog": _read_yes,
+    "into": _read_name,
+    "user": _read_text,
+    "gzip": _read_yes,
+    "dead_letters_max_bytes": _read_count(_MOST_SPOOL_BYTES),
 }
-"""How the value of each key is read; a key means the same wherever it stands."""
+"""How the value of each key is read; a key means the same wherever it stands, but for those that name their table."""

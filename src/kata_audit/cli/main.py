@@ -44,6 +44,7 @@ COMMANDS = {
     "status": Listed("Look", "Say what came in from where, and what is missing."),
     "rules": Listed("Detect", "Look after the detection rules."),
     "alerts": Listed("Detect", "See what was detected, and say what you made of it."),
+    "export": Listed("Send", "Send records to other systems."),
     "verify": Listed("Prove", "Verify a store or a proof bundle."),
     "prove": Listed("Prove", "Write a proof bundle of records."),
     "node": Listed("Care", "Check what this node is set up to log, and set it up."),

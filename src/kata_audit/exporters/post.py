@@ -16,7 +16,7 @@ import httpx
 
 from kata_audit.exporters.address import ForbiddenAddressError, choose_address
 from kata_audit.exporters.base import MAX_ANSWER_BYTES
-from kata_audit.exporters.settings import Destination
+from kata_audit.exporters.settings import Endpoint
 
 LIMIT_SECS: Final = 10.0
 """How long one POST takes at most, from the name server's answer to the last byte."""
@@ -36,7 +36,7 @@ class PostError(Exception):
     """Nothing came back; the text says why, in words of ours."""
 
 
-def post(one: Destination, url: str, body: bytes, headers: Mapping[str, str], *, limit_secs: float = LIMIT_SECS) -> Answer:
+def post(one: Endpoint, url: str, body: bytes, headers: Mapping[str, str], *, limit_secs: float = LIMIT_SECS) -> Answer:
     """Send one POST.
 
     Args:
@@ -61,7 +61,7 @@ def post(one: Destination, url: str, body: bytes, headers: Mapping[str, str], *,
         raise PostError(_reason(error)) from error
 
 
-async def _post(one: Destination, url: httpx.URL, body: bytes, headers: Mapping[str, str], limit_secs: float) -> Answer:
+async def _post(one: Endpoint, url: httpx.URL, body: bytes, headers: Mapping[str, str], limit_secs: float) -> Answer:
     if url.scheme != "https" and not (one.plaintext and url.scheme == "http"):
         raise PostError("its URL is not https, and `plaintext` is not set")
     async with asyncio.timeout(limit_secs):
@@ -104,7 +104,7 @@ def _look_up(host: str, port: int) -> Awaitable[_Found]:
     return asyncio.wrap_future(answer)
 
 
-def _trust(one: Destination) -> ssl.SSLContext:
+def _trust(one: Endpoint) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=None if one.ca_file is None else str(one.ca_file))
     except OSError as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from kata_audit.errors import UsageError
@@ -14,6 +14,40 @@ from kata_audit.schema.finding import Level
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MOST_SECRET_BYTES = 64 * 1024
+
+
+class Endpoint(Protocol):
+    """What is known of anything that is connected to: whose name it has, where its secret is, and how it may be reached."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        ...
+
+    @property
+    def secret_file(self) -> Path | None:
+        """File with its secret."""
+        ...
+
+    @property
+    def secret_env(self) -> str | None:
+        """Environment variable with its secret, in place of a file."""
+        ...
+
+    @property
+    def ca_file(self) -> Path | None:
+        """Certificates that its certificate is checked against, in PEM; None for those of the system."""
+        ...
+
+    @property
+    def allow(self) -> tuple[Network, ...]:
+        """Private networks that it may lie in."""
+        ...
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether it may be spoken to without TLS."""
+        ...
 
 
 class DestinationKind(StrEnum):
@@ -81,12 +115,15 @@ def mistakes_of(one: Destination) -> Iterator[tuple[str, str]]:
     if one.secret_file is not None and one.secret_env is not None:
         yield "secret_env", "`secret_env` and `secret_file` are two places for one secret; name one"
     if one.url is not None and needs_url:
-        yield from (("url", message) for message in _mistakes_of_url(one, one.url))
+        yield from (("url", message) for message in mistakes_of_url(one.url, plaintext=one.plaintext))
+        if one.kind is DestinationKind.ALERTMANAGER and "?" in one.url:
+            yield "url", "`url` of an Alertmanager has no part behind `?`"
     if one.second == one.name:
         yield "second", "`second` names this destination itself"
 
 
-def _mistakes_of_url(one: Destination, url: str) -> Iterator[str]:
+def mistakes_of_url(url: str, *, plaintext: bool) -> Iterator[str]:
+    """Say what keeps a text from being the URL of something that is reached by HTTP."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -95,7 +132,7 @@ def _mistakes_of_url(one: Destination, url: str) -> Iterator[str]:
         return
     if parts.scheme not in ("https", "http") or not host:
         yield "`url` must begin with https:// and name a host"
-    elif parts.scheme == "http" and not one.plaintext:
+    elif parts.scheme == "http" and not plaintext:
         yield "`url` is without TLS; make it https, or set `plaintext`"
     if parts.username is not None or parts.password is not None:
         yield "`url` holds a user or password; put the secret into `secret_file`"
@@ -103,11 +140,9 @@ def _mistakes_of_url(one: Destination, url: str) -> Iterator[str]:
         yield "`url` holds characters that no URL has; spell other hosts as xn--…"
     if parts.fragment:
         yield "`url` has a part behind `#`, which is never sent"
-    if one.kind is DestinationKind.ALERTMANAGER and parts.query:
-        yield "`url` of an Alertmanager has no part behind `?`"
 
 
-def read_secret(one: Destination, environment: Mapping[str, str] = os.environ) -> str | None:
+def read_secret(one: Endpoint, environment: Mapping[str, str] = os.environ) -> str | None:
     """Read a destination's secret, without the white space around it; None where it has none.
 
     It is read for each attempt, so that a new secret needs no restart.

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from kata_audit.errors import StoreError, StoreLockedError
 from kata_audit.store.checked import read_checked, spell_checked
@@ -76,6 +77,11 @@ def default_outbox(root: Path) -> Path:
     return root.with_name(root.name + ".outbox")
 
 
+def export_outbox(root: Path, name: str) -> Path:
+    """Name the outbox of one export of a store: a folder of the folder beside it."""
+    return root.with_name(root.name + ".exports") / quote(name, safe="")
+
+
 @contextmanager
 def open_outbox(root: Path, *, disk: Disk | None = None) -> Iterator[Outbox]:
     """Open an outbox, and make it where there is none.
@@ -98,7 +104,7 @@ def open_outbox(root: Path, *, disk: Disk | None = None) -> Iterator[Outbox]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield Outbox(root, disk)
     except BlockingIOError as error:
-        hint = "Stop the running `kata-audit alerts deliver`, or name another outbox in the configuration."
+        hint = "Stop the other `kata-audit alerts deliver` or `kata-audit export`; one process does it for a destination."
         raise StoreLockedError("Another process delivers from this outbox.", where=str(root), hint=hint) from error
     finally:
         os.close(file)

@@ -1,0 +1,85 @@
+"""What an export is set up with, `[[export]]`; `config.py` reads it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from kata_audit.exporters.settings import Network, mistakes_of_url
+from kata_audit.schema.fieldset import FieldSetName
+
+
+class ExportKind(StrEnum):
+    """What takes the records."""
+
+    FILE = "file"
+    """A line of JSON for each record, at the end of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One system that records go to, `[[export]]`."""
+
+    name: str
+    """What it is called in messages, and its saved position: a new name is a new destination."""
+    kind: ExportKind
+    """What takes the records; the page of each kind says what it is sent."""
+    url: str | None = None
+    """Where it is; it holds no secret."""
+    path: Path | None = None
+    """The file that an export of kind `file` appends to."""
+    fields: FieldSetName | None = None
+    """Whose words the records are sent in: `otel`, `ecs`, `ocsf` or `cim`; left out, those of its kind."""
+    query: str = ""
+    """Which records are sent, as `search` takes it; left out, all of them."""
+    raw: bool = False
+    """Whether the frame as it was received is sent with each record."""
+    backlog: bool = True
+    """Whether a new destination is sent what the store held before."""
+    into: str | None = None
+    """What it goes into there: the data stream, index or topic; left out, that of its kind."""
+    user: str | None = None
+    """Who logs in with the secret as password; left out, the secret is a token or key."""
+    secret_file: Path | None = None
+    """File with its secret."""
+    secret_env: str | None = None
+    """Environment variable with its secret, in place of a file."""
+    ca_file: Path | None = None
+    """Certificates that its certificate is checked against, in PEM; left out, those of the system."""
+    allow: tuple[Network, ...] = ()
+    """Private networks that it may lie in, as CIDR; left out, only public addresses are connected to."""
+    plaintext: bool = False
+    """Whether it may be spoken to without TLS."""
+    gzip: bool = True
+    """Whether what is sent is compressed, where the protocol can."""
+    max_records: int = 2_000
+    """Records of one request at most."""
+    max_bytes: int = 4 * 1024 * 1024
+    """Bytes of records in one request, about."""
+    dead_letters_max_bytes: int = 64 * 1024 * 1024
+    """Bytes of records that it refused for good which are kept; where they are full, it waits for a person."""
+
+
+_BY_HTTP: Final[frozenset[ExportKind]] = frozenset()
+_WITHOUT_URL: Final = frozenset({ExportKind.FILE})
+FIELDS: Final = {
+    ExportKind.FILE: FieldSetName.OTEL,
+}
+"""The field set of a kind where none is named."""
+
+
+def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
+    """Say what keeps settings from being an export: the key, and why."""
+    for key, value, is_needed in (
+        ("url", one.url, one.kind not in _WITHOUT_URL),
+        ("path", one.path, one.kind is ExportKind.FILE),
+    ):
+        if is_needed and value is None:
+            yield key, f"`{key}` is missing for kind `{one.kind}`"
+        elif not is_needed and value is not None:
+            yield key, f"`{key}` is nothing for kind `{one.kind}`"
+    if one.secret_file is not None and one.secret_env is not None:
+        yield "secret_env", "`secret_env` and `secret_file` are two places for one secret; name one"
+    if one.url is not None and one.kind in _BY_HTTP:
+        yield from (("url", message) for message in mistakes_of_url(one.url, plaintext=one.plaintext))

@@ -1,0 +1,120 @@
+"""What is sealed in a store, as a destination wants it: filtered, with pods and actors named, in the words of its field set.
+
+Identities and actors are filled from all that is known when a record is read. What is exported is not told again when more
+is known later: a record that left before its pod was known leaves without it, and its sandbox's id joins the two.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from kata_audit.errors import StoreError
+from kata_audit.pipeline.export import Sealed
+from kata_audit.predicate.tree import Compare, Op, Predicate, all_of
+from kata_audit.schema.exported import Exported
+from kata_audit.schema.fieldset import FieldSet, spell_record
+from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
+from kata_audit.store.answers import EVERYTHING_IN_SCOPE, Order, Reader
+
+_INSIDE: Final = frozenset({"raw", "batch", "index", "frame_group", "fold_key"})
+"""Columns that mean nothing outside the store, and the frame itself, which is sent where it is asked for."""
+
+
+class Wanted(NamedTuple):
+    """What a destination wants: which records, with or without the frame as received, and in whose words."""
+
+    where: Predicate
+    raw: bool
+    fieldset: FieldSet
+
+
+class StoreSource:
+    """Reads one store for one destination.
+
+    Args:
+        open_reader: Opens the store for reading.
+        look: Reads the store's checkpoint as it is now; equal bytes mean that nothing new is sealed.
+        wanted: What the destination wants.
+    """
+
+    def __init__(
+        self,
+        open_reader: Callable[[], AbstractContextManager[Reader]],
+        look: Callable[[], bytes | None],
+        wanted: Wanted,
+    ) -> None:
+        self._open, self._look, self._wanted = open_reader, look, wanted
+        self._note: bytes | None = None
+        self._sealed_to = 0
+
+    def place(self) -> tuple[str, int]:
+        """Give the log's origin, and the number behind its last sealed record.
+
+        Raises:
+            StoreError: There is no store, or it cannot be read.
+        """
+        with self._open() as reader:
+            status = reader.status()
+            return status.origin, status.sealed_to
+
+    @contextmanager
+    def read(self, after: int) -> Iterator[Iterator[Sealed]]:
+        """Give what is sealed from a number on, in order; nothing where nothing new is.
+
+        Raises:
+            StoreError: The store cannot be read, or holds less than was read before.
+            VerificationError: The log is not what its checkpoint says.
+        """
+        note = self._look()
+        if note == self._note and after >= self._sealed_to:
+            yield iter(())
+            return
+        with self._open() as reader:
+            status = reader.status()
+            if status.sealed_to < after:
+                hint = "Another store is here, or an older copy of it. To send it too, give the export another name."
+                message = f"The store was sent to number {after}, and is sealed to {status.sealed_to}."
+                raise StoreError(message, hint=hint)
+            self._note, self._sealed_to = note, status.sealed_to
+            yield self._parts(reader, status.origin, after, status.sealed_to)
+
+    def _parts(self, reader: Reader, origin: str, after: int, end: int) -> Iterator[Sealed]:
+        if after >= end:
+            return
+        columns = [name for name in RECORD_SCHEMA.names if name not in _INSIDE or (name == "raw" and self._wanted.raw)]
+        where = all_of(self._wanted.where, Compare("seq", Op.GE, after), Compare("seq", Op.LT, end))
+        for rows in reader.scan(EVERYTHING_IN_SCOPE, where, columns, order=Order("seq")):
+            records = [self._exported(record, origin) for record in records_of(rows)]
+            yield Sealed(records, records[-1].seq + 1)
+        yield Sealed((), end)
+
+    def _exported(self, record: Mapping[str, Any], origin: str) -> Exported:
+        seq = int(record["seq"])
+        name = f"{origin}/{seq}"
+        time_ns = int(record.get("timestamp", record["observed_timestamp"]))
+        return Exported(name, seq, time_ns, record, spell_record(self._wanted.fieldset, record, name))
+
+
+def records_of(rows: RecordRows) -> Iterator[dict[str, Any]]:
+    """Turn rows into records: columns that are not null, times in nanoseconds, bytes as text, `attributes` as a mapping.
+
+    Bytes that are no UTF-8 are spelled with backslashes, as a system that takes JSON has no other way; `prove` gives them
+    as they are. `copy_key` is spelled in hexadecimal: not every system holds a number of 64 bits.
+    """
+    names, columns = rows.schema.names, [_plain(rows.column(name), name) for name in rows.schema.names]
+    for cells in zip(*columns, strict=True):
+        yield {name: cell for name, cell in zip(names, cells, strict=True) if cell is not None}
+
+
+def _plain(column: Any, name: str) -> list[Any]:
+    if pa.types.is_timestamp(column.type):
+        return list(column.cast(pa.int64()).to_pylist())
+    if pa.types.is_map(column.type):
+        return [dict(pairs) if pairs else None for pairs in column.to_pylist()]
+    if name == "raw":
+        return [None if cell is None else cell.decode("utf-8", "backslashreplace") for cell in column.to_pylist()]
+    if name == "copy_key":
+        return [None if cell is None else f"{cell:016x}" for cell in column.to_pylist()]
+    return list(column.to_pylist())

@@ -1,0 +1,130 @@
+"""Field sets: a record in the words of another system, from a table that is data.
+
+Each table is a file of `fieldsets/`: for each column what it is called there, how it is spelled, and which value there means
+which value here. A column that the table does not name goes under the table's own prefix, so that nothing is lost. The
+tables generate `docs/reference/field-sets.md`.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from kata_audit.schema.own import spell_time
+from kata_audit.schema.record import COLUMNS
+
+_SECOND: Final = 1_000_000_000
+
+
+class FieldSetName(StrEnum):
+    """Whose words."""
+
+    OTEL = "otel"
+    """OpenTelemetry: its log data model and semantic conventions."""
+    ECS = "ecs"
+    """The Elastic Common Schema."""
+    OCSF = "ocsf"
+    """The Open Cybersecurity Schema Framework."""
+    CIM = "cim"
+    """Splunk's Common Information Model."""
+
+
+class Field(NamedTuple):
+    """One row of a table.
+
+    Attributes:
+        column: The column of a record; `name` is the record's name.
+        to: What it is called there; dots make objects where the table is nested.
+        form: How its value is spelled: a key of `FORMS`.
+        values: What its values are there; one that is not listed stays as it is.
+    """
+
+    column: str
+    to: str
+    form: str
+    values: Mapping[str, Any]
+
+
+class FieldSet(NamedTuple):
+    """One table.
+
+    Attributes:
+        title: Name and version of what it follows.
+        nested: Whether dots in names make objects.
+        rest: What a column that has no row is called: this, a dot, and the column's name.
+        constants: What every record has, by name.
+        fields: The rows, by column; a column may have several.
+    """
+
+    title: str
+    nested: bool
+    rest: str
+    constants: Mapping[str, Any]
+    fields: Mapping[str, tuple[Field, ...]]
+
+
+FORMS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "same": lambda value: value,
+    "text": str,
+    "lower": lambda value: str(value).lower(),
+    "rfc3339": spell_time,
+    "milliseconds": lambda ns: ns // 1_000_000,
+    "seconds": lambda ns: ns / _SECOND,
+    "nanoseconds": str,
+}
+"""How values are spelled. Nanoseconds are a text, as in OTLP's JSON: they are more than a double holds."""
+
+
+def read_fieldset(data: bytes) -> FieldSet:
+    """Read a table.
+
+    Raises:
+        ValueError: It is none; the text says where. The tables are the product's own, so that this is a defect.
+    """
+    table = tomllib.loads(data.decode())
+    known = {column.name for column in COLUMNS} | {"name"}
+    fields: dict[str, tuple[Field, ...]] = {}
+    for row in table["field"]:
+        one = Field(row["from"], row["to"], row.get("form", "same"), row.get("values", {}))
+        if one.column not in known or one.form not in FORMS or row.keys() - {"from", "to", "form", "values"}:
+            raise ValueError(f"no row of a field set: {row}")
+        fields[one.column] = (*fields.get(one.column, ()), one)
+    made = FieldSet(table["title"], table["nested"], table["rest"], table.get("constants", {}), fields)
+    names = [row.to for rows in fields.values() for row in rows] + list(made.constants)
+    if made.nested and any(one.startswith(f"{other}.") for one in names for other in names):
+        raise ValueError("a name of a field set is a value and an object")
+    return made
+
+
+def spell_record(fieldset: FieldSet, record: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+    """Spell one record.
+
+    Args:
+        fieldset: In whose words.
+        record: Its columns that are not null: times in nanoseconds, `attributes` as a mapping.
+        name: `<origin>/<seq>`; None where it has none.
+
+    Returns:
+        What is JSON, in objects where the field set is nested; equal for equal records.
+    """
+    flat: dict[str, Any] = dict(fieldset.constants)
+    for column, value in (*record.items(), *(() if name is None else (("name", name),))):
+        rows = fieldset.fields.get(column)
+        if rows is None:
+            flat[f"{fieldset.rest}.{column}"] = spell_time(value) if column.endswith("timestamp") else value
+            continue
+        for row in rows:
+            spelled = FORMS[row.form](value)
+            flat[row.to] = row.values.get(spelled, spelled) if row.values and isinstance(spelled, str) else spelled
+    return _nest(flat) if fieldset.nested else flat
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Make objects of dotted names."""
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        at, keys = nested, name.split(".")
+        for key in keys[:-1]:
+            at = at.setdefault(key, {})
+        at[keys[-1]] = value
+    return nested

@@ -1,0 +1,118 @@
+"""Export put together: for each configured system its exporter, its reading of the store, its position, its dead letters."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from importlib import resources
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from kata_audit.clock import SystemClock
+from kata_audit.wiring import reading
+
+if TYPE_CHECKING:
+    from kata_audit.config import Config
+    from kata_audit.exporters.export_settings import Export
+    from kata_audit.exporters.records import RecordExporter
+    from kata_audit.pipeline.export import Exporting
+    from kata_audit.schema.fieldset import FieldSet, FieldSetName
+    from kata_audit.store.reader import Reader
+
+_DEAD_LETTERS = "rejected.jsonl"
+
+
+def fieldset(name: "FieldSetName") -> "FieldSet":
+    """Read one of the product's field sets."""
+    from kata_audit.schema.fieldset import read_fieldset
+
+    return read_fieldset(resources.files("kata_audit.schema").joinpath(f"fieldsets/{name}.toml").read_bytes())
+
+
+def record_exporter(one: "Export") -> "RecordExporter":
+    """Give what hands records to one configured system."""
+    from kata_audit.exporters.export_settings import ExportKind
+    from kata_audit.exporters.file import RecordFile
+
+    make: dict[ExportKind, Callable[[Export], RecordExporter]] = {
+        ExportKind.FILE: RecordFile,
+    }
+    return make[one.kind](one)
+
+
+@contextmanager
+def exporting(
+    root: Path, config: "Config", names: tuple[str, ...], tell: Callable[[str], None], stopped: Callable[[], bool]
+) -> Iterator["list[Exporting]"]:
+    """Open what hands the records of a store to the configured systems.
+
+    Args:
+        root: The store's directory.
+        config: Its `[[export]]` tables.
+        names: Which of them; none for all.
+        tell: Takes sentences for people.
+        stopped: Whether to stop.
+
+    Raises:
+        UsageError: None is configured, or one that is named is not.
+        StoreError: The store cannot be read, or a position cannot be written.
+    """
+    opening = Lock()  # each brings the index up to date, and one at a time is enough
+
+    @contextmanager
+    def open_reader() -> Iterator["Reader"]:
+        with ExitStack() as opened:
+            with opening:
+                reader = opened.enter_context(reading(root))
+            yield reader
+
+    with ExitStack() as opened:
+        yield [_exporting(root, one, open_reader, opened, tell=tell, stopped=stopped) for one in _chosen(config, names)]
+
+
+def _chosen(config: "Config", names: tuple[str, ...]) -> "list[Export]":
+    from kata_audit.errors import Problem, UsageError
+
+    if not config.export:
+        hint = "Name one in the configuration, `[[export]]`; docs/how-to/export-records.md shows how."
+        raise UsageError("Records go nowhere: no export is configured.", hint=hint)
+    known = {one.name for one in config.export}
+    unknown = [Problem(name, "no such export") for name in names if name not in known]
+    if unknown:
+        raise UsageError("An export is not configured.", problems=unknown, hint=f"There are: {', '.join(sorted(known))}.")
+    return [one for one in config.export if not names or one.name in names]
+
+
+def _exporting(
+    root: Path,
+    one: "Export",
+    open_reader: "Callable[[], AbstractContextManager[Reader]]",
+    opened: ExitStack,
+    *,
+    tell: Callable[[str], None],
+    stopped: Callable[[], bool],
+) -> "Exporting":
+    from kata_audit.exporters.export_settings import FIELDS
+    from kata_audit.exporters.file import DeadLetterFile
+    from kata_audit.pipeline.export import Exporting
+    from kata_audit.pipeline.export_source import StoreSource, Wanted
+    from kata_audit.predicate.language import parse_query
+    from kata_audit.store.layout import Layout
+    from kata_audit.store.log import read_checkpoint
+    from kata_audit.store.outbox import export_outbox, open_outbox
+
+    folder, layout = export_outbox(root, one.name), Layout(root)
+    exporter = record_exporter(one)
+    opened.callback(exporter.close)
+    wanted = Wanted(parse_query(one.query), one.raw, fieldset(one.fields or FIELDS[one.kind]))
+    return Exporting(
+        one,
+        exporter,
+        StoreSource(open_reader, lambda: read_checkpoint(layout), wanted),
+        opened.enter_context(open_outbox(folder)),
+        DeadLetterFile(folder / _DEAD_LETTERS, one.dead_letters_max_bytes),
+        clock=SystemClock(),
+        chance=random.Random(),  # noqa: S311 - spreads retries
+        tell=tell,
+        stopped=stopped,
+    )
