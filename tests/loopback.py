@@ -52,6 +52,9 @@ class Http:
                 outer.requests.append(request)
                 outer._answer(self, outer.reply(request))
 
+            def do_PUT(self) -> None:
+                self.do_POST()
+
             def do_GET(self) -> None:
                 self.do_POST()
 

@@ -1,4 +1,4 @@
-"""One POST to a destination, and nothing else that it could make us do.
+"""Requests to a destination, and nothing else that it could make us do.
 
 TLS unless plain text is allowed, an address that was checked, no redirect, no proxy of the environment, no cookie; all of
 it within one limit of time, and of bytes that are read.
@@ -9,8 +9,9 @@ import socket
 import ssl
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import Future
+from http.cookiejar import CookieJar
 from threading import Thread
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import httpx
 
@@ -26,10 +27,11 @@ _Found: TypeAlias = list[tuple[int, tuple[object, ...]]]
 
 
 class Answer(NamedTuple):
-    """What came back: a status of HTTP, and how long the destination asks us to wait."""
+    """What came back: a status of HTTP, how long the destination asks us to wait, and what it said, as far as it is read."""
 
     status: int
     retry_after_secs: float | None
+    body: bytes = b""
 
 
 class PostError(Exception):
@@ -37,7 +39,7 @@ class PostError(Exception):
 
 
 def post(one: Endpoint, url: str, body: bytes, headers: Mapping[str, str], *, limit_secs: float = LIMIT_SECS) -> Answer:
-    """Send one POST.
+    """Send one POST, over a connection of its own.
 
     Args:
         one: The destination: its networks, certificates, and whether plain text is allowed.
@@ -49,42 +51,108 @@ def post(one: Endpoint, url: str, body: bytes, headers: Mapping[str, str], *, li
     Raises:
         PostError: It did not come to an answer.
     """
-    try:
-        return asyncio.run(_post(one, httpx.URL(url), body, headers, limit_secs))
-    except TimeoutError as error:
-        raise PostError(f"it took longer than {limit_secs:g} seconds") from error
-    except ForbiddenAddressError as error:
-        raise PostError(str(error)) from error
-    except httpx.InvalidURL as error:
-        raise PostError("its URL is none") from error
-    except (httpx.HTTPError, OSError) as error:  # the text of these may hold what the destination said
-        raise PostError(_reason(error)) from error
+    with Session(one, limit_secs=limit_secs) as session:
+        return session.request("POST", url, body, headers)
 
 
-async def _post(one: Endpoint, url: httpx.URL, body: bytes, headers: Mapping[str, str], limit_secs: float) -> Answer:
-    if url.scheme != "https" and not (one.plaintext and url.scheme == "http"):
-        raise PostError("its URL is not https, and `plaintext` is not set")
-    async with asyncio.timeout(limit_secs):
-        port = url.port or (443 if url.scheme == "https" else 80)
-        address = choose_address(await _look_up(url.host, port), one.allow)
-        trust = _trust(one) if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        named = {"Host": url.netloc.decode("ascii"), "User-Agent": _AGENT, **headers}
-        async with (
-            httpx.AsyncClient(verify=trust, trust_env=False, follow_redirects=False, timeout=limit_secs) as client,
-            client.stream(
-                "POST",
+class Session:
+    """Requests to one destination over a connection that is kept; used by one thread.
+
+    Certificates are read when the first request is sent, and again after one that failed.
+
+    Args:
+        one: The destination: its networks, certificates, and whether plain text is allowed.
+        limit_secs: How long a request may take.
+        max_answer_bytes: Bytes of an answer that are read at most.
+    """
+
+    def __init__(self, one: Endpoint, *, limit_secs: float = LIMIT_SECS, max_answer_bytes: int = MAX_ANSWER_BYTES) -> None:
+        self._one, self._limit_secs, self._max_answer_bytes = one, limit_secs, max_answer_bytes
+        self._runner = asyncio.Runner()
+        self._client: httpx.AsyncClient | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the connection go; a later request makes another."""
+        if self._client is not None:
+            self._runner.run(self._client.aclose())
+            self._client = None
+        self._runner.close()
+        self._runner = asyncio.Runner()
+
+    def request(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send one request.
+
+        Args:
+            method: What HTTP calls it.
+            url: Where exactly.
+            body: What.
+            headers: Beside those of HTTP itself.
+
+        Raises:
+            PostError: It did not come to an answer.
+        """
+        try:
+            return self._runner.run(self._request(method, httpx.URL(url), body, headers))
+        except Exception as error:
+            self.close()
+            raise _explained(error, self._limit_secs) from error
+
+    async def _request(self, method: str, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer:
+        if url.scheme != "https" and not (self._one.plaintext and url.scheme == "http"):
+            raise PostError("its URL is not https, and `plaintext` is not set")
+        async with asyncio.timeout(self._limit_secs):
+            port = url.port or (443 if url.scheme == "https" else 80)
+            address = choose_address(await _look_up(url.host, port), self._one.allow)
+            client = self._connected(url.scheme)
+            named = {"Host": url.netloc.decode("ascii"), "User-Agent": _AGENT, **headers}
+            async with client.stream(
+                method,
                 url.copy_with(host=address),
                 content=body,
                 headers=named,
                 extensions={"sni_hostname": url.host},
-            ) as response,
-        ):
-            read = 0
-            async for part in response.aiter_raw():
-                read += len(part)
-                if read > MAX_ANSWER_BYTES:
-                    break
-            return Answer(response.status_code, _wait(response.headers.get("Retry-After")))
+            ) as response:
+                read = bytearray()
+                async for part in response.aiter_raw():
+                    read += part
+                    if len(read) > self._max_answer_bytes:
+                        break
+                wait = _wait(response.headers.get("Retry-After"))
+                return Answer(response.status_code, wait, bytes(read[: self._max_answer_bytes]))
+
+    def _connected(self, scheme: str) -> httpx.AsyncClient:
+        if self._client is None:
+            trust = _trust(self._one) if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._client = httpx.AsyncClient(
+                verify=trust, trust_env=False, follow_redirects=False, timeout=self._limit_secs, cookies=NoCookies()
+            )
+        return self._client
+
+
+class NoCookies(CookieJar):
+    """Keeps no cookie: nothing that a destination says is sent to it again."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Keep none."""
+
+
+def _explained(error: Exception, limit_secs: float) -> Exception:
+    """Give what to raise in place of an error: the texts of libraries may hold what the destination said."""
+    if isinstance(error, TimeoutError):
+        return PostError(f"it took longer than {limit_secs:g} seconds")
+    if isinstance(error, ForbiddenAddressError):
+        return PostError(str(error))
+    if isinstance(error, httpx.InvalidURL):
+        return PostError("its URL is none")
+    if isinstance(error, httpx.HTTPError | OSError):
+        return PostError(_reason(error))
+    return error
 
 
 def _look_up(host: str, port: int) -> Awaitable[_Found]:

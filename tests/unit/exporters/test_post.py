@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.loopback import LOOPBACK, Http, Reply, certificate, closed_port
 
-from kata_audit.exporters.post import Answer, PostError, post
+from kata_audit.exporters.post import Answer, PostError, Session, post
 from kata_audit.exporters.settings import Destination, DestinationKind
 
 HERE = Destination("here", DestinationKind.WEBHOOK, allow=(LOOPBACK,), plaintext=True)
@@ -91,7 +91,7 @@ def test_an_answer_is_not_read_to_its_end() -> None:
     with Http().running() as server:
         server.reply = lambda _: Reply(200, {}, b"x" * (8 << 20))
 
-        assert post(HERE, f"http://127.0.0.1:{server.port}/", b"", {}) == Answer(200, None)
+        assert post(HERE, f"http://127.0.0.1:{server.port}/", b"", {}) == Answer(200, None, b"x" * (64 << 10))
 
 
 def test_nobody_there_is_said() -> None:
@@ -160,3 +160,19 @@ def test_a_named_network_opens_no_other() -> None:
 
     with pytest.raises(PostError, match="private"):
         post(elsewhere, "http://127.0.0.1:9/", b"", {})
+
+
+def test_a_session_goes_on_after_one_request_failed() -> None:
+    """It asks again over a new connection, tells the destination nothing that the destination told it, and gives the answer."""
+    with Http().running() as server, Session(HERE, limit_secs=0.5) as session:
+        url = f"http://127.0.0.1:{server.port}/"
+        server.reply = lambda _: Reply(200, {"Set-Cookie": "a=b"}, b"yes")
+        assert session.request("POST", url, b"1", {}) == Answer(200, None, b"yes")
+        server.reply = lambda _: Reply(200, {}, b"x" * 100, drip_secs=0.1)
+        with pytest.raises(PostError, match="longer than"):
+            session.request("PUT", url, b"2", {})
+        server.reply = lambda _: Reply(200, {}, b"again")
+        assert session.request("GET", url, b"", {}).body == b"again"
+
+    assert [request.body for request in server.requests] == [b"1", b"2", b""]
+    assert not any("Cookie" in request.headers for request in server.requests)
