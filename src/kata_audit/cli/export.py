@@ -1,8 +1,10 @@
 """`kata-audit export`."""
 
 import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
-from threading import Thread
+from threading import Event
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +15,8 @@ from kata_audit.cli.terminal import say
 from kata_audit.errors import ExporterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from concurrent.futures import Future
 
     from kata_audit.pipeline.export import Exporting
 
@@ -36,17 +39,24 @@ def command(*, once: bool, names: tuple[str, ...], metrics_file: Path | None, st
     from kata_audit.telemetry import notify
     from kata_audit.wiring_export import exporting
 
-    stop = Stop()
-    with exporting(store, configured(), names, say, stop.asked) as each:
+    stop, broken = Stop(), Event()
+
+    def stopped() -> bool:
+        return stop.asked() or broken.is_set()
+
+    with exporting(store, configured(), names, say, stopped) as each:
         teller = Teller(lambda: _sentence(each), lambda: _numbers(each), metrics_file)
         notify("READY=1")
-        threads = [Thread(target=_work, args=(one, stop, once), name=one.name) for one in each]
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            teller.tell()
-            time.sleep(_REST_SECS)
+        with ThreadPoolExecutor(len(each)) as pool:
+            works = [pool.submit(_work, one, stopped, once=once) for one in each]
+            try:
+                while (seen := wait(works, _REST_SECS, FIRST_EXCEPTION)).not_done and not _has_failed(seen.done):
+                    teller.tell()
+            finally:
+                broken.set()  # what stops one for good, such as a log that does not verify, stops all
         notify("STOPPING=1")
+        for work in works:
+            work.result()
         teller.tell(last=True)
         say(_sentence(each))
         failed = {one.name: one.numbers.problem for one in each if one.numbers.problem is not None}
@@ -55,13 +65,17 @@ def command(*, once: bool, names: tuple[str, ...], metrics_file: Path | None, st
         raise ExporterError("Not every system has taken everything.", where=told, hint="It is kept, and sent next time.")
 
 
-def _work(exporting: "Exporting", stop: Stop, once: bool) -> None:  # noqa: FBT001 - a thread's target
+def _has_failed(works: "Collection[Future[None]]") -> bool:
+    return any(work.exception() is not None for work in works)
+
+
+def _work(exporting: "Exporting", stopped: Callable[[], bool], *, once: bool) -> None:
     from kata_audit.pipeline.export import run, run_once
 
     if once:
-        run_once(exporting, stopped=stop.asked)
+        run_once(exporting, stopped=stopped)
     else:
-        run(exporting, stopped=stop.asked, rest=lambda: time.sleep(_REST_SECS))
+        run(exporting, stopped=stopped, rest=lambda: time.sleep(_REST_SECS))
 
 
 def _sentence(each: "Sequence[Exporting]") -> str:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol
 
 from kata_audit.clock import Clock
-from kata_audit.errors import KataAuditError, StoreError
+from kata_audit.errors import StoreError
 from kata_audit.exporters.export_settings import Export
 from kata_audit.exporters.records import Receipt, RecordExporter, Rejected
 from kata_audit.schema.exported import Exported
@@ -153,6 +153,9 @@ class Exporting:
 
         Returns:
             Whether the destination took something.
+
+        Raises:
+            VerificationError: The log is not what its checkpoint says: nothing of it is sent any more.
         """
         if self._clock.now_ns() < self._retry_ns:
             if self._retry_ns - self._clock.now_ns() > _LONGEST_WAIT_NS * 60:  # the clock was put back
@@ -164,7 +167,7 @@ class Exporting:
                 for part in parts:
                     if self._stopped() or not self._hand_over(part):
                         break
-        except KataAuditError as error:
+        except StoreError as error:
             self._fail(error.diagnostics(), None)
         return self._seen_to > before
 

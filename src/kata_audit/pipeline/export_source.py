@@ -20,6 +20,8 @@ from kata_audit.store.answers import EVERYTHING_IN_SCOPE, Order, Reader
 
 _INSIDE: Final = frozenset({"raw", "batch", "index", "frame_group", "fold_key"})
 """Columns that mean nothing outside the store, and the frame itself, which is sent where it is asked for."""
+_TOGETHER: Final = 2_000
+"""Records that are spelled at a time: what memory they take has this bound."""
 
 
 class Wanted(NamedTuple):
@@ -86,8 +88,9 @@ class StoreSource:
         columns = [name for name in RECORD_SCHEMA.names if name not in _INSIDE or (name == "raw" and self._wanted.raw)]
         where = all_of(self._wanted.where, Compare("seq", Op.GE, after), Compare("seq", Op.LT, end))
         for rows in reader.scan(EVERYTHING_IN_SCOPE, where, columns, order=Order("seq")):
-            records = [self._exported(record, origin) for record in records_of(rows)]
-            yield Sealed(records, records[-1].seq + 1)
+            for first in range(0, rows.num_rows, _TOGETHER):
+                records = [self._exported(record, origin) for record in records_of(rows.slice(first, _TOGETHER))]
+                yield Sealed(records, records[-1].seq + 1)
         yield Sealed((), end)
 
     def _exported(self, record: Mapping[str, Any], origin: str) -> Exported:

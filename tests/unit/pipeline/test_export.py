@@ -8,10 +8,11 @@ import pytest
 from tests.exports import Taking, World, everything, source
 from tests.stores import captured_store
 
-from kata_audit.errors import StoreError
+from kata_audit.errors import StoreError, VerificationError
 from kata_audit.exporters.records import Receipt, Rejected
 from kata_audit.pipeline.export import run, run_once
 from kata_audit.schema.exported import Exported
+from kata_audit.store.layout import Layout
 from kata_audit.store.outbox import open_outbox
 
 DEAD = "it cannot be connected to"
@@ -187,3 +188,16 @@ def test_a_request_has_a_size(world: World) -> None:
 
     run_once(world.exporting(Taking(answer), max_bytes=1), stopped=lambda: False)
     assert set(sizes) == {1}
+
+
+def test_a_log_that_does_not_verify_ends_it(tmp_path: Path) -> None:
+    """It is no matter of trying again."""
+    captured_store(tmp_path / "store")
+    with open_outbox(tmp_path / "outbox") as outbox:
+        exporting = World(tmp_path / "store", outbox).exporting(taking := Taking())
+        checkpoint = Layout(tmp_path / "store").log / "checkpoint"
+        checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n", b"\n0", 1))
+        with pytest.raises(VerificationError):
+            exporting.step()
+
+    assert taking.names == []
