@@ -112,6 +112,9 @@ def records_of(rows: RecordRows) -> Iterator[dict[str, Any]]:
 
 
 def _plain(column: Any, name: str) -> list[Any]:
+    if pa.types.is_dictionary(column.type):  # one text for each word, not for each record
+        words = column.dictionary.to_pylist()
+        return [None if at is None else words[at] for at in column.indices.to_pylist()]
     if pa.types.is_timestamp(column.type):
         return list(column.cast(pa.int64()).to_pylist())
     if pa.types.is_map(column.type):
