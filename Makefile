@@ -56,6 +56,7 @@ servers: ## install the real servers that tests use
 	@test -x /usr/lib/systemd/systemd-journald || { apt-get update -q && apt-get install -q -y systemd; }
 	@command -v prometheus-alertmanager >/dev/null || \
 		{ apt-get update -q && apt-get install -q -y --no-install-recommends prometheus-alertmanager; }
+	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends prometheus; }
 
 docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate

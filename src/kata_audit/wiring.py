@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kata_audit.detect.rule import Rule
     from kata_audit.exporters.base import Exporter
     from kata_audit.exporters.settings import Destination
+    from kata_audit.integrations.pack import Pack
     from kata_audit.node.apply import Act
     from kata_audit.node.canary_table import Table
     from kata_audit.node.check import Check
@@ -488,6 +489,18 @@ def canary_table() -> "Table":
     from kata_audit.node.canary_table import load_table
 
     return load_table(resources.files("kata_audit.node").joinpath("canary.toml").read_bytes())
+
+
+def integration_packs() -> "dict[str, Pack]":
+    """Read what there is for other systems, by name."""
+    from kata_audit.integrations.pack import read_packs
+
+    return read_packs(resources.files("kata_audit.integrations").joinpath("packs.toml").read_bytes())
+
+
+def integration_file(pack: "Pack", name: str) -> str:
+    """Read a file of a pack, as it is kept."""
+    return resources.files("kata_audit.integrations").joinpath("packs", pack.name, name).read_text("utf-8")
 
 
 def exporters(config: "Config") -> "list[tuple[Destination, Exporter]]":

@@ -101,6 +101,7 @@ def _numbers(each: "Sequence[Exporting]") -> "Mapping[str, tuple[str, str, float
             "Systems that do not take records.",
             sum(one.problem is not None for one in numbers),
         ),
+        "kata_audit_export_time_seconds": ("gauge", "When these numbers were written.", time.time()),
         "kata_audit_export_seen_to": (
             "gauge",
             "Number of the record that the slowest system has come to.",

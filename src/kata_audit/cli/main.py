@@ -45,6 +45,7 @@ COMMANDS = {
     "rules": Listed("Detect", "Look after the detection rules."),
     "alerts": Listed("Detect", "See what was detected, and say what you made of it."),
     "export": Listed("Send", "Send records to other systems."),
+    "integrate": Listed("Send", "Print configuration for a system that you already run."),
     "verify": Listed("Prove", "Verify a store or a proof bundle."),
     "prove": Listed("Prove", "Write a proof bundle of records."),
     "node": Listed("Care", "Check what this node is set up to log, and set it up."),

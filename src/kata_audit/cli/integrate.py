@@ -1,0 +1,89 @@
+"""`kata-audit integrate`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kata_audit.cli.options import example
+from kata_audit.cli.output import write_lines
+from kata_audit.cli.terminal import say, table
+from kata_audit.errors import Problem, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kata_audit.integrations.pack import Pack
+
+
+@click.command("integrate")
+@click.argument("target", required=False)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What a value is at this place.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the files into this folder; else they are printed.")
+@example(
+    "integrate", "integrate prometheus --out ./rules", "integrate alertmanager --set on_call_url=https://pager.example/k"
+)
+def command(*, target: str | None, settings: tuple[str, ...], out: Path | None) -> None:
+    """Print configuration for a system that you already run.
+
+    Without TARGET the systems are listed, each with what checks its files and what it was really run with. Nothing is
+    installed and no service is touched.
+    """
+    from kata_audit.wiring import integration_packs
+
+    packs = integration_packs()
+    if target is None:
+        rows = ([one.name, one.title, one.tried] for one in packs.values())
+        write_lines(table(("target", "what it is", "run with"), rows, width=0))
+        return
+    if target not in packs:
+        raise UsageError(f"There is nothing for `{target}`.", hint=f"There is: {', '.join(sorted(packs))}.")
+    files = _filled(packs[target], _values(packs[target], settings))
+    if out is None:
+        for text in files.values():
+            write_lines(text.splitlines())
+    else:
+        _write(out, files)
+    say(f"check it: {packs[target].check}")
+
+
+def _values(pack: "Pack", settings: tuple[str, ...]) -> dict[str, str]:
+    values, problems = {}, []
+    for setting in settings:
+        name, sign, value = setting.partition("=")
+        if not sign or not value:
+            problems.append(Problem(name, "is to be NAME=VALUE"))
+        elif name not in pack.values:
+            problems.append(Problem(name, f"is no value of `{pack.name}`; {', '.join(pack.values) or 'it has none'}"))
+        values[name] = value
+    if problems:
+        raise UsageError("A value cannot be set.", problems=problems)
+    return values
+
+
+def _filled(pack: "Pack", values: "Mapping[str, str]") -> dict[str, str]:
+    from kata_audit.integrations.pack import UnsafeValueError, fill_in
+    from kata_audit.wiring import integration_file
+
+    try:
+        return {name: fill_in(pack, integration_file(pack, name), values) for name in pack.files}
+    except UnsafeValueError as error:
+        hint = "Use letters, digits and `._:/@+=-`."
+        raise UsageError(f"The value of `{error}` would not stay a value there.", hint=hint) from error
+
+
+def _write(out: Path, files: "Mapping[str, str]") -> None:
+    """Write new files; what is there already stays."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        there = [name for name in files if os.path.lexists(out / name)]
+        if there:
+            problems = [Problem(str(out / name), "is there already") for name in there]
+            raise UsageError("Nothing was written.", problems=problems, hint="Name another folder, or move them away.")
+        for name, text in files.items():
+            with (out / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise StoreError(f"The files cannot be written: {error.strerror}.", where=str(out)) from error
+    say(f"{', '.join(files)}: written to {out}")

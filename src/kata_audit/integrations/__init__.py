@@ -1,0 +1,1 @@
+"""Configuration for the systems that people already run."""
