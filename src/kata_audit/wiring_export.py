@@ -33,9 +33,11 @@ def record_exporter(one: "Export") -> "RecordExporter":
     """Give what hands records to one configured system."""
     from kata_audit.exporters.export_settings import ExportKind
     from kata_audit.exporters.file import RecordFile
+    from kata_audit.exporters.loki import Loki
 
     make: dict[ExportKind, Callable[[Export], RecordExporter]] = {
         ExportKind.FILE: RecordFile,
+        ExportKind.LOKI: lambda one: Loki(one, SystemClock()),
     }
     return make[one.kind](one)
 

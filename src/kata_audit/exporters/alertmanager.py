@@ -13,9 +13,10 @@ from typing import Any, Final
 from kata_audit.clock import Clock
 from kata_audit.errors import UsageError
 from kata_audit.exporters.answers import judge
+from kata_audit.exporters.authorization import bearer
 from kata_audit.exporters.base import Delivery
 from kata_audit.exporters.post import PostError, post
-from kata_audit.exporters.settings import Destination, read_secret
+from kata_audit.exporters.settings import Destination
 from kata_audit.exporters.text import instant, labels_of, plain
 from kata_audit.schema.notice import MAX_EVIDENCE, MAX_LABEL, MAX_SUMMARY, MAX_TITLE, Notice, NoticeKind
 
@@ -59,26 +60,11 @@ class Alertmanager:
     def _tell(self, notices: Sequence[Notice], now_ns: int) -> Delivery:
         body = json.dumps([alert_of(notice, now_ns) for notice in notices]).encode()
         try:
-            token = _token_of(self._one)
-            headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+            headers = {"Content-Type": "application/json", **bearer(self._one)}
             answer = post(self._one, f"{(self._one.url or '').rstrip('/')}{_PATH}", body, headers)
         except (PostError, UsageError) as error:
             return Delivery(0, problem=str(error))
         return judge(answer, len(notices))
-
-
-def _token_of(one: Destination) -> str | None:
-    """Read the token, if there is one.
-
-    Raises:
-        UsageError: It cannot be had, or no header can hold it.
-    """
-    token = read_secret(one)
-    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        where = f"${one.secret_env}" if one.secret_env is not None else str(one.secret_file)
-        hint = "Write it there alone: one line of ASCII, without a blank."
-        raise UsageError(f"The secret of `{one.name}` is no bearer token.", where=where, hint=hint)
-    return token
 
 
 def alert_of(notice: Notice, now_ns: int) -> dict[str, Any]:

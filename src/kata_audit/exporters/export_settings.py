@@ -1,5 +1,6 @@
 """What an export is set up with, `[[export]]`; `config.py` reads it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,8 @@ class ExportKind(StrEnum):
 
     FILE = "file"
     """A line of JSON for each record, at the end of a file."""
+    LOKI = "loki"
+    """Grafana Loki, its push API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,12 @@ class Export:
     """Bytes of records that it refused for good which are kept; where they are full, it waits for a person."""
 
 
-_BY_HTTP: Final[frozenset[ExportKind]] = frozenset()
+_BY_HTTP: Final[frozenset[ExportKind]] = frozenset({ExportKind.LOKI})
+_TENANT: Final = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
 _WITHOUT_URL: Final = frozenset({ExportKind.FILE})
 FIELDS: Final = {
     ExportKind.FILE: FieldSetName.OTEL,
+    ExportKind.LOKI: FieldSetName.OTEL,
 }
 """The field set of a kind where none is named."""
 
@@ -83,3 +88,15 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         yield "secret_env", "`secret_env` and `secret_file` are two places for one secret; name one"
     if one.url is not None and one.kind in _BY_HTTP:
         yield from (("url", message) for message in mistakes_of_url(one.url, plaintext=one.plaintext))
+    if one.kind is ExportKind.LOKI:
+        yield from _mistakes_of_loki(one)
+
+
+def _mistakes_of_loki(one: Export) -> Iterator[tuple[str, str]]:
+    """Say what Loki would not take: its tenants are names of files there."""
+    if one.into is not None and (not _TENANT.fullmatch(one.into) or one.into in (".", "..")):
+        yield "into", "`into` is no tenant: up to 150 letters, digits, and !-_.*'()"
+    if one.url is not None and ("?" in one.url or one.url.rstrip("/").endswith("/push")):
+        yield "url", "`url` of a Loki is what stands before /loki/api/v1/push"
+    if one.user is not None and (":" in one.user or not one.user.isprintable()):
+        yield "user", "`user` has a colon, or a character that cannot be shown"
