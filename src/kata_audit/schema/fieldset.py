@@ -1,8 +1,8 @@
 """Field sets: a record in the words of another system, from a table that is data.
 
 Each table is a file of `fieldsets/`: for each column what it is called there, how it is spelled, and which value there means
-which value here. A column that the table does not name goes under the table's own prefix, so that nothing is lost. The
-tables generate `docs/reference/field-sets.md`.
+which value here; and what kinds of records have besides, such as the class of an event. A column that the table does not
+name goes under the table's own prefix, so that nothing is lost. The tables generate `docs/reference/field-sets.md`.
 """
 
 import tomllib
@@ -14,6 +14,9 @@ from kata_audit.schema.own import spell_time
 from kata_audit.schema.record import COLUMNS
 
 _SECOND: Final = 1_000_000_000
+_KEYS: Final = frozenset({"from", "to", "form", "values", "when"})
+ANY: Final = "*"
+"""Any value, in a condition of a table."""
 
 
 class FieldSetName(StrEnum):
@@ -29,6 +32,10 @@ class FieldSetName(StrEnum):
     """Splunk's Common Information Model."""
 
 
+When = Mapping[str, frozenset[str]]
+"""A condition: each column has one of these texts; the word `*` stands for any value."""
+
+
 class Field(NamedTuple):
     """One row of a table.
 
@@ -37,12 +44,26 @@ class Field(NamedTuple):
         to: What it is called there; dots make objects where the table is nested.
         form: How its value is spelled: a key of `FORMS`.
         values: What its values are there; one that is not listed stays as it is.
+        when: Which values of which columns the record must have for the row to hold; empty for always.
     """
 
     column: str
     to: str
     form: str
     values: Mapping[str, Any]
+    when: When
+
+
+class Case(NamedTuple):
+    """What a kind of record has besides: of the cases of a table, the first that holds counts.
+
+    Attributes:
+        when: Which values of which columns a record of this kind has; empty for any record.
+        then: What it has, by name.
+    """
+
+    when: When
+    then: Mapping[str, Any]
 
 
 class FieldSet(NamedTuple):
@@ -53,13 +74,17 @@ class FieldSet(NamedTuple):
         nested: Whether dots in names make objects.
         rest: What a column that has no row is called: this, a dot, and the column's name.
         constants: What every record has, by name.
-        fields: The rows, by column; a column may have several.
+        otherwise: What a record has, by name, where nothing else gives it.
+        cases: What kinds of records have; none gives a name that a row or constant gives.
+        fields: The rows, by column; a column may have several, and goes under `rest` where none of them holds.
     """
 
     title: str
     nested: bool
     rest: str
     constants: Mapping[str, Any]
+    otherwise: Mapping[str, Any]
+    cases: tuple[Case, ...]
     fields: Mapping[str, tuple[Field, ...]]
 
 
@@ -85,15 +110,25 @@ def read_fieldset(data: bytes) -> FieldSet:
     known = {column.name for column in COLUMNS} | {"name"}
     fields: dict[str, tuple[Field, ...]] = {}
     for row in table["field"]:
-        one = Field(row["from"], row["to"], row.get("form", "same"), row.get("values", {}))
-        if one.column not in known or one.form not in FORMS or row.keys() - {"from", "to", "form", "values"}:
+        one = Field(row["from"], row["to"], row.get("form", "same"), row.get("values", {}), _when(row))
+        if one.column not in known or one.form not in FORMS or row.keys() - _KEYS or one.when.keys() - known:
             raise ValueError(f"no row of a field set: {row}")
         fields[one.column] = (*fields.get(one.column, ()), one)
-    made = FieldSet(table["title"], table["nested"], table["rest"], table.get("constants", {}), fields)
-    names = [row.to for rows in fields.values() for row in rows] + list(made.constants)
+    cases = tuple(Case(_when(one), one["then"]) for one in table.get("case", ()))
+    if wrong := sorted({column for one in cases for column in one.when} - known):
+        raise ValueError(f"no columns of a case of a field set: {wrong}")
+    constants, otherwise = table.get("constants", {}), table.get("otherwise", {})
+    made = FieldSet(table["title"], table["nested"], table["rest"], constants, otherwise, cases, fields)
+    names = names_of(made)
     if made.nested and any(one.startswith(f"{other}.") for one in names for other in names):
         raise ValueError("a name of a field set is a value and an object")
     return made
+
+
+def names_of(fieldset: FieldSet) -> frozenset[str]:
+    """Give every name that a table speaks of; what a record has under the table's prefix is not among them."""
+    rows = {row.to for rows in fieldset.fields.values() for row in rows}
+    return frozenset(rows.union(fieldset.constants, fieldset.otherwise, *(one.then for one in fieldset.cases)))
 
 
 def spell_record(fieldset: FieldSet, record: Mapping[str, Any], name: str | None) -> dict[str, Any]:
@@ -107,16 +142,25 @@ def spell_record(fieldset: FieldSet, record: Mapping[str, Any], name: str | None
     Returns:
         What is JSON, in objects where the field set is nested; equal for equal records.
     """
-    flat: dict[str, Any] = dict(fieldset.constants)
-    for column, value in (*record.items(), *(() if name is None else (("name", name),))):
-        rows = fieldset.fields.get(column)
-        if rows is None:
+    known = record if name is None else {**record, "name": name}
+    case = next((one.then for one in fieldset.cases if _holds(one.when, known)), {})
+    flat: dict[str, Any] = {**fieldset.otherwise, **fieldset.constants, **case}
+    for column, value in known.items():
+        rows = [row for row in fieldset.fields.get(column, ()) if not row.when or _holds(row.when, known)]
+        if not rows:
             flat[f"{fieldset.rest}.{column}"] = spell_time(value) if column.endswith("timestamp") else value
-            continue
         for row in rows:
             spelled = FORMS[row.form](value)
             flat[row.to] = row.values.get(spelled, spelled) if row.values and isinstance(spelled, str) else spelled
     return _nest(flat) if fieldset.nested else flat
+
+
+def _when(row: Mapping[str, Any]) -> When:
+    return {column: frozenset(words) for column, words in row.get("when", {}).items()}
+
+
+def _holds(when: When, record: Mapping[str, Any]) -> bool:
+    return all(column in record and (ANY in words or record[column] in words) for column, words in when.items())
 
 
 def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Field sets lose nothing, and call things what their owners do."""
 
+import json
 from importlib import resources
 
 import pytest
@@ -36,7 +37,7 @@ def test_otel_calls_things_what_opentelemetry_does() -> None:
 def test_every_column_is_there_once(name: FieldSetName) -> None:
     """A record with every column has as many names, or more; none overwrites another."""
     fieldset = read_fieldset(SETS.joinpath(f"{name}.toml").read_bytes())
-    seen: list[str] = list(fieldset.constants)
+    seen: list[str] = list({*fieldset.constants, *(name for one in fieldset.cases for name in one.then)})
     for column in (*RECORD_SCHEMA.names, "name"):
         rows = fieldset.fields.get(column, ())
         seen += [row.to for row in rows] or [f"{fieldset.rest}.{column}"]
@@ -59,4 +60,78 @@ def test_a_name_is_a_value_or_an_object() -> None:
     """Never both, where names make objects."""
     text = 'title="t"\nnested=true\nrest="kata"\n[[field]]\nfrom="body"\nto="a"\n[[field]]\nfrom="node"\nto="a.b"\n'
     with pytest.raises(ValueError, match="an object"):
+        read_fieldset(text.encode())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_who_wrote_it_and_its_name_survive(name: FieldSetName) -> None:
+    """A guest's text stays a guest's, a claim a claim, and the name is the one that `prove` takes."""
+    record = {"seq": 7, "origin": "guest", "guest_timestamp": 1, "attributes": {"finding.claim": "true"}}
+    spelled = json.dumps(spell_record(read_fieldset(SETS.joinpath(f"{name}.toml").read_bytes()), record, "log/7"))
+
+    assert all(text in spelled for text in ('"guest"', '"log/7"', '{"finding.claim": "true"}'))
+
+
+def test_ecs_says_failure_and_keeps_our_word() -> None:
+    """A denied exec is a process that failed to start, and `kata.outcome` tells the two apart."""
+    record = {"action": "exec", "outcome": "denied", "severity_text": "WARN"}
+    spelled = spell_record(read_fieldset(SETS.joinpath("ecs.toml").read_bytes()), record, None)
+
+    assert spelled == {
+        "ecs": {"version": "8.11.0"},
+        "event": {
+            "action": "exec",
+            "category": ["process"],
+            "kind": "event",
+            "module": "kata_audit",
+            "outcome": "failure",
+            "type": ["start"],
+        },
+        "kata": {"outcome": "denied"},
+        "log": {"level": "warn"},
+    }
+
+
+def test_a_finding_is_an_alert_of_ecs() -> None:
+    """The receiver makes it one, never the text."""
+    fieldset = read_fieldset(SETS.joinpath("ecs.toml").read_bytes())
+    kinds = [
+        spell_record(fieldset, {"receiver": receiver, "event_name": "detect.finding"}, None)["event"]["kind"]
+        for receiver in ("kata-audit:finding", "file:journal-json")
+    ]
+
+    assert kinds == ["alert", "event"]
+
+
+def test_cim_is_flat() -> None:
+    """Words of the Change data model; what was said stays beside them."""
+    record = {"action": "delete", "outcome": "denied", "actor": "jane", "node": "lab/n1"}
+    spelled = spell_record(read_fieldset(SETS.joinpath("cim.toml").read_bytes()), record, None)
+
+    assert spelled == {
+        "vendor_product": "kata-audit",
+        "action": "deleted",
+        "kata.action": "delete",
+        "status": "failure",
+        "result": "denied",
+        "user": "jane",
+        "dest": "lab/n1",
+        "dvc": "lab/n1",
+    }
+
+
+def test_a_row_whose_condition_fails_leaves_the_column_under_the_prefix() -> None:
+    """Nothing is lost where a name holds for some records only."""
+    text = 'title="t"\nnested=false\nrest="kata"\n[[field]]\nfrom="body"\nto="a"\nwhen={action=["exec"], actor=["*"]}\n'
+    fieldset = read_fieldset(text.encode())
+
+    assert spell_record(fieldset, {"body": "b", "action": "exec", "actor": "jane"}, None)["a"] == "b"
+    assert spell_record(fieldset, {"body": "b", "action": "exec"}, None)["kata.body"] == "b"
+    assert spell_record(fieldset, {"body": "b"}, None) == {"kata.body": "b"}
+
+
+def test_a_case_asks_for_columns_that_exist() -> None:
+    """A mistake in a condition is found when the table is read."""
+    text = 'title="t"\nnested=false\nrest="kata"\nfield=[]\n[[case]]\nwhen={nothing=["a"]}\nthen={a=1}\n'
+    with pytest.raises(ValueError, match="no columns"):
         read_fieldset(text.encode())
