@@ -34,10 +34,12 @@ def record_exporter(one: "Export") -> "RecordExporter":
     from kata_audit.exporters.export_settings import ExportKind
     from kata_audit.exporters.file import RecordFile
     from kata_audit.exporters.loki import Loki
+    from kata_audit.exporters.splunk import Splunk
 
     make: dict[ExportKind, Callable[[Export], RecordExporter]] = {
         ExportKind.FILE: RecordFile,
         ExportKind.LOKI: lambda one: Loki(one, SystemClock()),
+        ExportKind.SPLUNK: Splunk,
     }
     return make[one.kind](one)
 

@@ -18,6 +18,8 @@ class ExportKind(StrEnum):
     """A line of JSON for each record, at the end of a file."""
     LOKI = "loki"
     """Grafana Loki, its push API."""
+    SPLUNK = "splunk"
+    """Splunk, by its HTTP Event Collector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,13 @@ class Export:
     """Bytes of records that it refused for good which are kept; where they are full, it waits for a person."""
 
 
-_BY_HTTP: Final[frozenset[ExportKind]] = frozenset({ExportKind.LOKI})
+_BY_HTTP: Final = frozenset({ExportKind.LOKI, ExportKind.SPLUNK})
 _TENANT: Final = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
 _WITHOUT_URL: Final = frozenset({ExportKind.FILE})
 FIELDS: Final = {
     ExportKind.FILE: FieldSetName.OTEL,
     ExportKind.LOKI: FieldSetName.OTEL,
+    ExportKind.SPLUNK: FieldSetName.CIM,
 }
 """The field set of a kind where none is named."""
 
@@ -90,6 +93,8 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         yield from (("url", message) for message in mistakes_of_url(one.url, plaintext=one.plaintext))
     if one.kind is ExportKind.LOKI:
         yield from _mistakes_of_loki(one)
+    if one.kind is ExportKind.SPLUNK:
+        yield from _mistakes_of_splunk(one)
 
 
 def _mistakes_of_loki(one: Export) -> Iterator[tuple[str, str]]:
@@ -100,3 +105,13 @@ def _mistakes_of_loki(one: Export) -> Iterator[tuple[str, str]]:
         yield "url", "`url` of a Loki is what stands before /loki/api/v1/push"
     if one.user is not None and (":" in one.user or not one.user.isprintable()):
         yield "user", "`user` has a colon, or a character that cannot be shown"
+
+
+def _mistakes_of_splunk(one: Export) -> Iterator[tuple[str, str]]:
+    """Say what no HTTP Event Collector would take."""
+    if one.secret_file is None and one.secret_env is None:
+        yield "secret_file", "`secret_file` is missing for kind `splunk`: the collector's token; or name `secret_env`"
+    if one.user is not None:
+        yield "user", "`user` is nothing for kind `splunk`: its secret is a token"
+    if one.url is not None and ("?" in one.url or "/services/" in one.url):
+        yield "url", "`url` of a Splunk is what stands before /services/collector"
