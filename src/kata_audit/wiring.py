@@ -180,11 +180,11 @@ def fingerprint_key(root: Path, writer: "Writer") -> bytes:
     return load_or_create(RealDisk(), Layout(root), writer.origin).fingerprint_key
 
 
-def file_receiver(path: str, place: "Place", *, key: bytes = _NO_STORE_KEY) -> "FileReceiver":
-    """Open one file, or stdin for `-`, as a receiver."""
+def file_receiver(path: str, place: "Place", *, key: bytes = _NO_STORE_KEY, prompt: bool = False) -> "FileReceiver":
+    """Open one file, or stdin for `-`, as a receiver; a prompt one hands on a pipe's lines as they come."""
     from kata_audit.receivers.file import FileReceiver
 
-    return FileReceiver(path, place, clock=SystemClock(), key=key)
+    return FileReceiver(path, place, clock=SystemClock(), key=key, prompt=prompt)
 
 
 @cache

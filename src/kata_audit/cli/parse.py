@@ -8,7 +8,7 @@ import click
 from kata_audit.cli.coverage import coverage_lines, share
 from kata_audit.cli.inputs import Inputs, input_options
 from kata_audit.cli.options import columns_option, example
-from kata_audit.cli.output import FORMATS, csv_lines, json_lines, output_option, write_lines, write_rows
+from kata_audit.cli.output import FORMATS, csv_lines, json_line, json_lines, output_option, write_lines, write_rows
 
 if TYPE_CHECKING:
     from kata_audit.pipeline.coverage import Coverage
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _STATUSES = ("parsed", "envelope", "plain", "malformed", "fragment")
 _TALLY = ("source", "transport", "records", "understood", *_STATUSES, "masked", "named")
+_SETS = ("otel", "ecs", "ocsf", "cim")
 _DEFAULT = click.core.ParameterSource.DEFAULT
 
 
@@ -23,21 +24,35 @@ _DEFAULT = click.core.ParameterSource.DEFAULT
 @input_options
 @columns_option
 @click.option("--stats", is_flag=True, help="Print how much of each source was understood, named and lost, and no records.")
+@click.option(
+    "--to", type=click.Choice(_SETS), help="Print documents in the words of this field set, one per line, as lines come in."
+)
 @output_option("jsonl", FORMATS)
-@example("parse node.json", "parse --stats node.json containerd.log", "parse -o text - < console.log")
+@example(
+    "parse node.json",
+    "parse --to ecs - < node.json",
+    "parse --stats node.json containerd.log",
+    "parse -o text - < console.log",
+)
 def command(
     *,
     inputs: Inputs,
     columns: tuple[str, ...] | None,
     form: str,
     stats: bool,
+    to: str | None,
 ) -> None:
     """Print any Kata log as one record per frame.
 
     Reads FILEs, or stdin: plain, gzip or zstd; the journal as JSON or in export form, CRI logs, and bare lines of every
     component. A line that nobody understands is a record too. Nothing is stored, and no record has a number.
     """
+    if to is not None and (stats or form != "jsonl"):
+        raise click.UsageError("`--to` prints one JSON document per line; leave `--stats` and `--output` out.")
     places = inputs.places()
+    if to is not None:
+        _write_documents(places, to, columns)
+        return
     if stats:
         _write_stats(
             _coverages(places), "text" if click.get_current_context().get_parameter_source("form") is _DEFAULT else form
@@ -52,13 +67,26 @@ def _columns(form: str) -> tuple[str, ...]:
     return ("timestamp", "severity_text", "origin", "component", "body") if form == "text" else tuple(RECORD_SCHEMA.names)
 
 
-def _records(places: "list[tuple[str, Place]]") -> Iterator[Any]:
+def _write_documents(places: "list[tuple[str, Place]]", to: str, columns: tuple[str, ...] | None) -> None:
+    """Write documents in the words of a field set; what came in together goes out together, at once."""
+    from kata_audit.pipeline import export_source
+    from kata_audit.schema.fieldset import FieldSetName, spell_record
+    from kata_audit.wiring_export import fieldset
+
+    words = fieldset(FieldSetName(to))
+    names = list(columns or export_source.exported_columns(raw=False))
+    for rows in _records(places, prompt=True):
+        records = export_source.records_of(rows.select(names))
+        write_lines(json_line(spell_record(words, record, None)) for record in records)
+
+
+def _records(places: "list[tuple[str, Place]]", *, prompt: bool = False) -> Iterator[Any]:
     """Read every input to records."""
     from kata_audit.pipeline.derive import records_of
     from kata_audit.wiring import derivation, file_receiver
 
     for path, place in places:
-        with file_receiver(path, place) as receiver:
+        with file_receiver(path, place, prompt=prompt) as receiver:
             yield from records_of(receiver, key=None, derive=derivation())
 
 

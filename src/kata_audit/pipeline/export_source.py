@@ -85,7 +85,7 @@ class StoreSource:
     def _parts(self, reader: Reader, origin: str, after: int, end: int) -> Iterator[Sealed]:
         if after >= end:
             return
-        columns = [name for name in RECORD_SCHEMA.names if name not in _INSIDE or (name == "raw" and self._wanted.raw)]
+        columns = exported_columns(raw=self._wanted.raw)
         where = all_of(self._wanted.where, Compare("seq", Op.GE, after), Compare("seq", Op.LT, end))
         for rows in reader.scan(EVERYTHING_IN_SCOPE, where, columns, order=Order("seq")):
             for first in range(0, rows.num_rows, _TOGETHER):
@@ -98,6 +98,11 @@ class StoreSource:
         name = f"{origin}/{seq}"
         time_ns = int(record.get("timestamp", record["observed_timestamp"]))
         return Exported(name, seq, time_ns, record, spell_record(self._wanted.fieldset, record, name))
+
+
+def exported_columns(*, raw: bool) -> tuple[str, ...]:
+    """Name the columns that leave: all that mean something outside the store; the frame itself where it is asked for."""
+    return tuple(name for name in RECORD_SCHEMA.names if name not in _INSIDE or (raw and name == "raw"))
 
 
 def records_of(rows: RecordRows) -> Iterator[dict[str, Any]]:

@@ -81,23 +81,34 @@ class FileReceiver:
         place: Whose it is.
         clock: For `observed_ns`.
         key: Key of the hash that tells files apart; without a store any constant will do.
+        prompt: Hand on what a pipe holds as soon as it holds a line, in place of waiting for a whole chunk.
 
     Raises:
         InputMissingError: There is no such file.
         ReceiverError: It cannot be read.
     """
 
-    def __init__(self, path: str, place: Place, *, clock: Clock, key: bytes) -> None:
+    def __init__(self, path: str, place: Place, *, clock: Clock, key: bytes, prompt: bool = False) -> None:
         self._path = path
+        self._prompt = prompt
         self._clock = clock
         self._raw = _open_bytes(path)
         self._data = decompressed(self._raw)
-        self._head = self._read(_HEAD_BYTES)
+        self._head = self._first()
         transport = place.transport or sniff_transport(self._head)
         name = "stdin" if path == STDIN else "file"
         self.source = Source(name, place.node, place.tenant, transport, place.dialect)
         self.declared = place.transport is not None
         self.stream = self._stream(key)
+
+    def _first(self) -> bytes:
+        """Read the head: what tells the transport is in it, the first line or the first entry of the journal's export."""
+        head = self._read(_HEAD_BYTES)
+        while self._prompt and len(head) < _HEAD_BYTES and (b"\n\n" if head.startswith(b"__") else b"\n") not in head:
+            if not (more := self._read(_HEAD_BYTES - len(head))):
+                break
+            head += more
+        return head
 
     def _stream(self, key: bytes) -> str:
         """Name the stream: path, device, inode and first frame; stdin is another stream each time."""
@@ -108,10 +119,12 @@ class FileReceiver:
         return f"{quote(str(Path(self._path).absolute()), safe='/')}?{status.st_dev}-{status.st_ino}-{first}"
 
     def _read(self, size: int) -> bytes:
-        """Read up to `size` bytes; fewer only at the end."""
+        """Read up to `size` bytes; fewer only at the end, or where a prompt pipe holds no more by now."""
         parts: list[bytes] = []
         missing = size
         try:
+            if self._prompt and isinstance(self._data, io.BufferedReader):
+                return self._data.read1(size)
             while missing and (part := self._data.read(missing)):
                 parts.append(part)
                 missing -= len(part)
@@ -122,7 +135,7 @@ class FileReceiver:
     def receive(self, start: int) -> Iterator[Chunk]:
         """Give the file's chunks from byte `start` of its decompressed content; see `Receiver`."""
         offset = 0
-        data = self._head + self._read(CHUNK_BYTES - len(self._head))
+        data = self._head if self._prompt else self._head + self._read(CHUNK_BYTES - len(self._head))
         while data:
             fresh = max(start - offset, 0)
             if fresh < len(data):

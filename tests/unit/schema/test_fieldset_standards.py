@@ -118,7 +118,7 @@ def test_an_ocsf_event_has_what_every_class_requires() -> None:
         assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
         assert event["severity_id"] in range(6)
         assert event["time"] == 1_795_000_000_123
-        assert event["metadata"]["version"] == "1.3.0"
+        assert event["metadata"]["version"] == "1.4.0"
         assert event["metadata"]["uid"] == "log/7"
         assert event["unmapped"]["origin"] == "guest"
 
