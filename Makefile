@@ -17,11 +17,13 @@ INSTALL := $(PIP) install --require-hashes
 FUZZ_TARGETS := PYTHONPATH=. $(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)'
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
+SERVERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-audit/servers
+LOKI := 3.7.8
 .DEFAULT_GOAL := help
-.PHONY: help demo test check tests bench torture fuzz servers docs lock clean
+.PHONY: help demo test check tests bench torture fuzz servers servers-all docs lock clean
 
 help: ## say what each target does
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
 demo: $(VENV)/runtime.stamp ## show the product on a real capture
 	@$(BIN)/kata-audit demo
@@ -57,6 +59,15 @@ servers: ## install the real servers that tests use
 	@command -v prometheus-alertmanager >/dev/null || \
 		{ apt-get update -q && apt-get install -q -y --no-install-recommends prometheus-alertmanager; }
 	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends prometheus; }
+
+servers-all: servers $(SERVERS)/loki-$(LOKI)/loki ## the same, and those that take long to build
+
+$(SERVERS)/loki-$(LOKI)/loki: tests/servers/loki/main.go tests/servers/loki/go.mod
+	@command -v go >/dev/null || { echo "Loki is built with Go 1.26 or newer; it is not on the PATH."; exit 2; }
+	rm -rf $(@D)/source && mkdir -p $(@D)/source && cp $^ $(@D)/source
+	cd $(@D)/source && go mod download github.com/grafana/loki/v3@v$(LOKI) && \
+		cp "$$(go list -mod=mod -m -f '{{.Dir}}' github.com/grafana/loki/v3)/go.sum" . && chmod u+w go.sum && \
+		nice -n 19 env GOFLAGS="-p=1 -mod=mod" go build -ldflags "-s -w" -o ../loki .
 
 docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate

@@ -37,9 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests to `make torture`."""
+    """Leave the long tests to `make torture`, and those of a server that takes long to build to who has built it."""
     if config.getoption("--torture"):
         return
-    long_ones = [item for item in items if item.get_closest_marker("torture")]
+    long_ones = [item for item in items if item.get_closest_marker("torture") or _lacks_server(item)]
     config.hook.pytest_deselected(items=long_ones)
     items[:] = [item for item in items if item not in long_ones]
+
+
+def _lacks_server(item: pytest.Item) -> bool:
+    """Say whether a test needs a server of `make servers-all` that is not here; the marker says whether it is."""
+    marker = item.get_closest_marker("servers_all")
+    return marker is not None and not marker.args[0]

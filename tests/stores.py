@@ -13,9 +13,16 @@ KEY = b"k" * 32
 CAPTURES = sorted((DATA / "captures").glob("*.journal.*.gz"))
 
 
-def fill(writer: Writer, paths: list[Path], *, max_records: int = 200, after_seal: Callable[[], object] = int) -> int:
+def fill(
+    writer: Writer,
+    paths: list[Path],
+    *,
+    max_records: int = 200,
+    after_seal: Callable[[], object] = int,
+    clock: ManualClock | None = None,
+) -> int:
     """Take files into an open store and seal them; return how many records they had."""
-    clock = ManualClock()
+    clock = clock or ManualClock()
     sealer = Sealer(writer, CutPolicy(max_records=max_records), derive, clock, after_seal)
     records = 0
     for path in paths:
@@ -27,7 +34,8 @@ def fill(writer: Writer, paths: list[Path], *, max_records: int = 200, after_sea
     return records
 
 
-def captured_store(root: Path, *, max_records: int = 200) -> int:
+def captured_store(root: Path, *, max_records: int = 200, clock: ManualClock | None = None) -> int:
     """Make a store of the captures in `tests/data`; return how many records it holds."""
-    with open_writer(root, clock=ManualClock(), node="lab/node") as writer:
-        return fill(writer, CAPTURES, max_records=max_records)
+    clock = clock or ManualClock()
+    with open_writer(root, clock=clock, node="lab/node") as writer:
+        return fill(writer, CAPTURES, max_records=max_records, clock=clock)
