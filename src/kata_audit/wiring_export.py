@@ -31,6 +31,7 @@ def fieldset(name: "FieldSetName") -> "FieldSet":
 
 def record_exporter(one: "Export") -> "RecordExporter":
     """Give what hands records to one configured system."""
+    from kata_audit.exporters.elastic import Elastic
     from kata_audit.exporters.export_settings import ExportKind
     from kata_audit.exporters.file import RecordFile
     from kata_audit.exporters.loki import Loki
@@ -38,6 +39,8 @@ def record_exporter(one: "Export") -> "RecordExporter":
 
     make: dict[ExportKind, Callable[[Export], RecordExporter]] = {
         ExportKind.FILE: RecordFile,
+        ExportKind.ELASTICSEARCH: Elastic,
+        ExportKind.OPENSEARCH: Elastic,
         ExportKind.LOKI: lambda one: Loki(one, SystemClock()),
         ExportKind.SPLUNK: Splunk,
     }

@@ -22,6 +22,19 @@ def bearer(one: Endpoint) -> dict[str, str]:
     Raises:
         UsageError: It cannot be had, or no header can hold it.
     """
+    return with_scheme("Bearer", one)
+
+
+def with_scheme(scheme: str, one: Endpoint) -> dict[str, str]:
+    """Give the header with the secret behind the word for what it is; nothing where there is no secret.
+
+    Args:
+        scheme: The word: `Bearer`, `ApiKey`.
+        one: Whose secret.
+
+    Raises:
+        UsageError: It cannot be had, or no header can hold it.
+    """
     token = read_secret(one)
     if token is None:
         return {}
@@ -29,7 +42,7 @@ def bearer(one: Endpoint) -> dict[str, str]:
         where = f"${one.secret_env}" if one.secret_env is not None else str(one.secret_file)
         hint = "Write it there alone: one line of ASCII, without a blank."
         raise UsageError(f"The secret of `{one.name}` is no bearer token.", where=where, hint=hint)
-    return {"Authorization": f"Bearer {token}"}
+    return {"Authorization": f"{scheme} {token}"}
 
 
 def authorization(one: WithUser) -> dict[str, str]:

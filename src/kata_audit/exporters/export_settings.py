@@ -16,6 +16,10 @@ class ExportKind(StrEnum):
 
     FILE = "file"
     """A line of JSON for each record, at the end of a file."""
+    ELASTICSEARCH = "elasticsearch"
+    """Elasticsearch, its bulk API."""
+    OPENSEARCH = "opensearch"
+    """OpenSearch, its bulk API."""
     LOKI = "loki"
     """Grafana Loki, its push API."""
     SPLUNK = "splunk"
@@ -66,11 +70,15 @@ class Export:
     """Bytes of records that it refused for good which are kept; where they are full, it waits for a person."""
 
 
-_BY_HTTP: Final = frozenset({ExportKind.LOKI, ExportKind.SPLUNK})
+_BY_BULK: Final = frozenset({ExportKind.ELASTICSEARCH, ExportKind.OPENSEARCH})
+_BY_HTTP: Final = frozenset({*_BY_BULK, ExportKind.LOKI, ExportKind.SPLUNK})
+_INDEX: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 _TENANT: Final = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
 _WITHOUT_URL: Final = frozenset({ExportKind.FILE})
 FIELDS: Final = {
     ExportKind.FILE: FieldSetName.OTEL,
+    ExportKind.ELASTICSEARCH: FieldSetName.ECS,
+    ExportKind.OPENSEARCH: FieldSetName.ECS,
     ExportKind.LOKI: FieldSetName.OTEL,
     ExportKind.SPLUNK: FieldSetName.CIM,
 }
@@ -91,6 +99,12 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         yield "secret_env", "`secret_env` and `secret_file` are two places for one secret; name one"
     if one.url is not None and one.kind in _BY_HTTP:
         yield from (("url", message) for message in mistakes_of_url(one.url, plaintext=one.plaintext))
+    if (
+        one.kind in (ExportKind.ELASTICSEARCH, ExportKind.OPENSEARCH)
+        and one.into is not None
+        and not _INDEX.fullmatch(one.into)
+    ):
+        yield "into", "`into` is no data stream or index: small letters, digits, and `._-` behind the first"
     if one.kind is ExportKind.LOKI:
         yield from _mistakes_of_loki(one)
     if one.kind is ExportKind.SPLUNK:

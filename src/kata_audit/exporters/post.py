@@ -110,12 +110,13 @@ class Session:
             port = url.port or (443 if url.scheme == "https" else 80)
             address = choose_address(await _look_up(url.host, port), self._one.allow)
             client = self._connected(url.scheme)
-            named = {"Host": url.netloc.decode("ascii"), "User-Agent": _AGENT, **headers}
+            # What comes back is read as it comes: packed, a few bytes could be any number of them.
+            plain = {"Host": url.netloc.decode("ascii"), "User-Agent": _AGENT, "Accept-Encoding": "identity"}
             async with client.stream(
                 method,
                 url.copy_with(host=address),
                 content=body,
-                headers=named,
+                headers={**plain, **headers},
                 extensions={"sni_hostname": url.host},
             ) as response:
                 read = bytearray()

@@ -26,6 +26,7 @@ def test_it_says_what_it_was_given_and_reads_the_answer() -> None:
     assert answer == Answer(429, 7.0)
     assert (request.path, request.body, request.headers["X-Own"]) == ("/hook?a=1", b"body", "1")
     assert request.headers["Host"] == f"127.0.0.1:{server.port}"
+    assert request.headers["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize(

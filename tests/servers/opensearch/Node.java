@@ -1,0 +1,17 @@
+import org.codelibs.opensearch.runner.OpenSearchRunner;
+
+/** One OpenSearch node on loopback: `Node FOLDER BASE_PORT`; it listens on the port behind the base port, and ends with its stdin. */
+public final class Node {
+    public static void main(String[] arguments) throws Exception {
+        OpenSearchRunner runner = new OpenSearchRunner();
+        runner.onBuild((number, settings) -> {
+            settings.put("network.host", "127.0.0.1");
+            settings.put("cluster.routing.allocation.disk.threshold_enabled", false);
+        });
+        runner.build(OpenSearchRunner.newConfigs().basePath(arguments[0]).numOfNode(1)
+                .baseHttpPort(Integer.parseInt(arguments[1])).clusterName("kata-audit-tests"));
+        while (System.in.read() >= 0) {
+        }
+        runner.close();
+    }
+}
