@@ -6,7 +6,7 @@ index template; where the server knows no data streams, the documents go into a 
 
 import gzip
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import orjson
