@@ -8,8 +8,9 @@ public final class Node {
             settings.put("network.host", "127.0.0.1");
             settings.put("cluster.routing.allocation.disk.threshold_enabled", false);
         });
+        // A cluster of its own name: others on this machine do not join it.
         runner.build(OpenSearchRunner.newConfigs().basePath(arguments[0]).numOfNode(1)
-                .baseHttpPort(Integer.parseInt(arguments[1])).clusterName("kata-audit-tests"));
+                .baseHttpPort(Integer.parseInt(arguments[1])).clusterName("tests-" + Integer.toHexString(arguments[0].hashCode())));
         while (System.in.read() >= 0) {
         }
         runner.close();

@@ -1,0 +1,106 @@
+"""Exports to destinations that fail: records that need no store, positions that a crash forgets, faults by chance."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.loopback import Reply, Request
+
+from kata_audit.clock import ManualClock
+from kata_audit.exporters.export_settings import Export
+from kata_audit.exporters.file import DeadLetterFile
+from kata_audit.exporters.records import RecordExporter
+from kata_audit.pipeline.export import Exporting, Sealed
+from kata_audit.schema.exported import Exported
+from kata_audit.schema.fieldset import FieldSetName, spell_record
+from kata_audit.wiring_export import fieldset
+
+RECORDS = 100_000
+SECOND = 1_000_000_000
+
+
+class Made:
+    """Records that are made as they are read: a source that needs no store."""
+
+    def __init__(self, now: int, count: int, words: FieldSetName) -> None:
+        self._now, self._count, self._fieldset = now, count, fieldset(words)
+
+    def place(self) -> tuple[str, int]:
+        return "kata-audit/lab/made", self._count
+
+    def one(self, seq: int) -> Exported:
+        now, name = self._now + seq * 1000, f"kata-audit/lab/made/{seq}"
+        values = {"seq": seq, "observed_timestamp": now, "timestamp": now, "node": "lab/made", "body": f"line {seq}"}
+        values |= {"component": "runtime-rs", "origin": "host", "class": "audit", "k8s_pod": f"web-{seq % 50}"}
+        return Exported(name, seq, now, values, spell_record(self._fieldset, values, name))
+
+    @contextmanager
+    def read(self, after: int) -> Iterator[Iterator[Sealed]]:
+        yield (
+            Sealed([self.one(seq) for seq in range(first, min(first + 2000, self._count))], min(first + 2000, self._count))
+            for first in range(after, self._count, 2000)
+        )
+
+
+class Positions:
+    """Keeps positions, and gives back an older one as a crash does that comes before the saving."""
+
+    def __init__(self) -> None:
+        self.saved: list[dict[str, Any]] = []
+
+    def load(self, _name: str) -> dict[str, Any] | None:
+        return self.saved[-1] if self.saved else None
+
+    def save(self, _name: str, value: Mapping[str, Any]) -> None:
+        self.saved.append(dict(value))
+
+    def crash(self) -> None:
+        if len(self.saved) > 1:
+            self.saved.pop()
+
+
+def export_all(
+    one: Export, make: Callable[[], RecordExporter], made: Made, folder: Path, chance: random.Random
+) -> list[str]:
+    """Export until all is there, with crashes of ours; give what was said."""
+    positions, clock, said = Positions(), ManualClock(time.time_ns()), list[str]()
+    end = made.place()[1]
+    while not positions.saved or positions.saved[-1]["seen_to"] < end:
+        exporter, steps = make(), iter(range(chance.randrange(2, 9)))
+        exporting = Exporting(
+            one,
+            exporter,
+            made,
+            positions,
+            DeadLetterFile(folder / "rejected.jsonl", 1 << 20),
+            clock=clock,
+            chance=chance,
+            tell=said.append,
+            stopped=lambda steps=steps: next(steps, None) is None,  # type: ignore[misc]
+        )
+        exporting.step()
+        exporter.close()
+        if exporting.numbers.seen_to < end and chance.random() < 0.5:
+            positions.crash()
+    assert not (folder / "rejected.jsonl").exists()
+    return said
+
+
+def faulty(take: Callable[[Request], Reply], chance: random.Random) -> Callable[[Request], Reply]:
+    """Answer as a destination that often fails: before it took the records, or behind."""
+
+    def reply(request: Request) -> Reply:
+        fault = chance.choice(["", "", "", "429", "503", "500 after", "reset", "reset after"])
+        if fault in ("429", "503"):
+            return Reply(int(fault))
+        if fault == "reset":
+            raise ConnectionResetError
+        answer = take(request)
+        if fault == "reset after":
+            raise ConnectionResetError
+        return Reply(500) if fault else answer
+
+    return reply

@@ -1,0 +1,84 @@
+"""A real OpenSearch of a test's own, on loopback, with its own folder."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.loopback import closed_port
+
+VERSION = "2.19.1"
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+FOLDER = _CACHE / "kata-audit" / "servers" / f"opensearch-{VERSION}"
+_READY_SECS = 120.0
+
+
+def can_run() -> bool:
+    """Say whether it is there, and Java to run it."""
+    return shutil.which("java") is not None and (FOLDER / "Node.class").is_file()
+
+
+class Running:
+    """One that runs: where it is, and what it holds."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask its API."""
+        answer = httpx.request(method, f"{self.url}{path}", json=body, trust_env=False, timeout=60)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    def search(self, index: str, query: dict[str, Any], **more: Any) -> Any:
+        """Search what was sent up to now."""
+        self.ask("POST", f"/{index}/_refresh")
+        return self.ask("POST", f"/{index}/_search", {"query": query, "track_total_hits": True, **more})
+
+    def count(self, index: str) -> int:
+        """Count the documents."""
+        self.ask("POST", f"/{index}/_refresh")
+        return int(self.ask("GET", f"/{index}/_count")["count"])
+
+
+@contextmanager
+def opensearch(folder: Path, port: int | None = None) -> Iterator[Running]:
+    """Run one until the block ends; its state stays in the folder."""
+    port = port or _free_port()
+    command = ["java", "-Xmx512m", "-cp", f"{FOLDER}:{FOLDER}/libs/*", "Node", str(folder), str(port - 1)]
+    log = folder.with_name(f"{folder.name}.log")
+    with log.open("ab") as out, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out) as process:
+        running = Running(port)
+        try:
+            until = time.monotonic() + _READY_SECS
+            while not _is_ready(running):
+                assert process.poll() is None, log.read_text()[-4000:]
+                assert time.monotonic() < until, log.read_text()[-4000:]
+                time.sleep(0.2)
+            yield running
+        finally:
+            process.kill()
+
+
+def _free_port() -> int:
+    """Find a port that it may have: its own rules want one below 9299."""
+    for _ in range(200):
+        port = 9201 + closed_port() % 98
+        try:
+            httpx.get(f"http://127.0.0.1:{port}", trust_env=False, timeout=1)
+        except httpx.TransportError:
+            return port
+    raise AssertionError("no port is free")
+
+
+def _is_ready(running: Running) -> bool:
+    try:
+        path = f"{running.url}/_cluster/health?wait_for_status=yellow&timeout=1s"
+        return httpx.get(path, trust_env=False, timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
