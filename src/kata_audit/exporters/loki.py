@@ -1,8 +1,9 @@
 """Loki: records as lines of few streams, pushed as JSON.
 
-Loki drops an entry that it has already, so a record that is sent again is there once. Of a request that it refuses it may
-have taken a part, and it seldom says which: only an answer of 204 counts. Where an answer names a limit, the records that
-break it are known; else the request is sent in halves, down to the record that is refused alone.
+Loki drops an entry that it has already only while the first one lies in the block of its stream that is being written;
+later it holds both, under one name. Of a request that it refuses it may have taken a part, and it seldom says which: only
+an answer of 204 counts. Where an answer names a limit, the records that break it are known; else the request is sent in
+halves, down to the record that is refused alone.
 """
 
 import gzip
