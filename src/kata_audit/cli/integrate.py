@@ -1,6 +1,7 @@
 """`kata-audit integrate`."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import click
 
 from kata_audit.cli.options import example
 from kata_audit.cli.output import write_lines
-from kata_audit.cli.terminal import say, table
+from kata_audit.cli.terminal import say, table, terminal_width
 from kata_audit.errors import Problem, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def command(*, target: str | None, settings: tuple[str, ...], out: Path | None) 
     packs = integration_packs()
     if target is None:
         rows = ([one.name, one.title, one.tried] for one in packs.values())
-        write_lines(table(("target", "what it is", "run with"), rows, width=0))
+        write_lines(table(("target", "what it is", "run with"), rows, width=terminal_width() if sys.stdout.isatty() else 0))
         return
     if target not in packs:
         raise UsageError(f"There is nothing for `{target}`.", hint=f"There is: {', '.join(sorted(packs))}.")

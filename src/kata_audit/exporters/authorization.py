@@ -41,7 +41,7 @@ def with_scheme(scheme: str, one: Endpoint) -> dict[str, str]:
     if not (token.isascii() and token.isprintable() and " " not in token):
         where = f"${one.secret_env}" if one.secret_env is not None else str(one.secret_file)
         hint = "Write it there alone: one line of ASCII, without a blank."
-        raise UsageError(f"The secret of `{one.name}` is no bearer token.", where=where, hint=hint)
+        raise UsageError(f"The secret of `{one.name}` is no {scheme} token.", where=where, hint=hint)
     return {"Authorization": f"{scheme} {token}"}
 
 

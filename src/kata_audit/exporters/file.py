@@ -1,11 +1,11 @@
 """A line of JSON for each notice or record, at the end of a file or on stdout: for what reads files, and for looking on."""
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import orjson
+from typing import Any
 
 from kata_audit.errors import StoreError
 from kata_audit.exporters.base import Delivery
@@ -65,7 +65,7 @@ class RecordFile:
     def export(self, records: Sequence[Exported]) -> Receipt:
         """Hand all records over; they are on the disk before this returns."""
         try:
-            append_lines(self._path, b"".join(orjson.dumps(one.document) + b"\n" for one in records))
+            append_lines(self._path, b"".join(_line(one.document) for one in records))
         except OSError as error:
             return Receipt(0, problem=f"it cannot be written: {error.strerror}; make room, or let this user write there")
         return Receipt(len(records))
@@ -91,9 +91,7 @@ class DeadLetterFile:
         Raises:
             StoreError: There is no room for them, or the file cannot be written.
         """
-        lines = b"".join(
-            orjson.dumps({"reason": reason, "name": one.name, "record": one.record}) + b"\n" for one, reason in rejected
-        )
+        lines = b"".join(_line({"reason": reason, "name": one.name, "record": one.record}) for one, reason in rejected)
         try:
             size = self._path.stat().st_size if self._path.exists() else 0
             if size + len(lines) > self._max_bytes:
@@ -104,6 +102,11 @@ class DeadLetterFile:
             hint = "Make room on its disk, and let this user write there."
             message = f"The dead letters cannot be written: {error.strerror}."
             raise StoreError(message, where=str(self._path), hint=hint) from error
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    """Spell a line in ASCII: whoever prints the file on a terminal sends it no character of a log that it would obey."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 def append_lines(path: Path, lines: bytes) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kata_audit.errors import UsageError
+from kata_audit.exporters.authorization import with_scheme
 from kata_audit.exporters.export_settings import Export
 from kata_audit.exporters.post import Answer, PostError, Session
 from kata_audit.exporters.records import Receipt, Rejected
-from kata_audit.exporters.settings import read_secret
 from kata_audit.schema.exported import Exported
 from kata_audit.wire import hec
 
@@ -122,17 +122,7 @@ class Splunk:
     def _request(self, path: str, body: bytes, *, is_zipped: bool) -> Answer:
         headers = {"Content-Type": "application/json", hec.CHANNEL_HEADER: self._channel}
         headers |= {"Content-Encoding": "gzip"} if is_zipped else {}
-        return self._session.request("POST", f"{self._url}{path}", body, headers | self._authorization())
-
-    def _authorization(self) -> dict[str, str]:
-        token = read_secret(self._one)
-        if token is None:
-            return {}
-        if not (token.isascii() and token.isprintable() and " " not in token):
-            raise UsageError(
-                f"The secret of `{self._one.name}` is no token of Splunk.", hint="Write it there alone, on one line."
-            )
-        return {"Authorization": f"Splunk {token}"}
+        return self._session.request("POST", f"{self._url}{path}", body, headers | with_scheme("Splunk", self._one))
 
 
 def event_of(one: Exported, index: str | None) -> hec.HecEvent:

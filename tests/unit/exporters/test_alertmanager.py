@@ -114,7 +114,7 @@ def test_a_token_that_is_none_is_said_and_not_shown(tmp_path: Path, secret: str)
     with Http().running() as server:
         delivery = telling(server.port, secret_file=token).export([NOTICE])
 
-    assert delivery == Delivery(0, problem="The secret of `am` is no bearer token.")
+    assert delivery == Delivery(0, problem="The secret of `am` is no Bearer token.")
     assert server.requests == []
 
 

@@ -7,8 +7,11 @@ import pytest
 from tests.notices import NOTICE
 
 from kata_audit.exporters.base import Delivery
-from kata_audit.exporters.file import LineFile, Stdout
+from kata_audit.exporters.export_settings import Export, ExportKind
+from kata_audit.exporters.file import DeadLetterFile, LineFile, RecordFile, Stdout
+from kata_audit.exporters.records import Receipt
 from kata_audit.exporters.settings import Destination, DestinationKind
+from kata_audit.schema.exported import Exported
 
 
 def to(path: Path) -> LineFile:
@@ -55,3 +58,18 @@ def test_stdout_gets_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """For looking on."""
     assert Stdout().export([NOTICE]) == Delivery(1)
     assert json.loads(capsys.readouterr().out)["data"]["rule_id"] == "KA-008"
+
+
+def test_a_record_sends_a_terminal_nothing_that_it_obeys(tmp_path: Path) -> None:
+    """Escapes, controls of eight bits and turned text of a log stand in the file as their numbers, in a dead letter too."""
+    hostile = "a\x1b[2J\x9b2J\u202eb\u2028"
+    one = Exported("log/1", 1, 0, {"body": hostile}, {"body": hostile})
+    path, dead = tmp_path / "records.jsonl", tmp_path / "rejected.jsonl"
+    assert RecordFile(Export("file", ExportKind.FILE, path=path)).export([one]) == Receipt(1)
+    DeadLetterFile(dead, 1 << 20).keep([(one, "mapping")])
+
+    for text in (path.read_bytes(), dead.read_bytes()):
+        assert text.isascii()
+        assert b"\x1b" not in text
+    assert json.loads(path.read_text()) == {"body": hostile}
+    assert json.loads(dead.read_text())["record"] == {"body": hostile}

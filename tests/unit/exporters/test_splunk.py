@@ -178,7 +178,7 @@ def test_the_real_refusals_of_the_double_are_read(double: HecDouble, server: Htt
     secret.write_text("wrong")
     assert "does not know the token" in (sent(server.port, secret, [record(1)]).problem or "")
     secret.write_text("two words")
-    assert "no token of Splunk" in (sent(server.port, secret, [record(1)]).problem or "")
+    assert "no Splunk token" in (sent(server.port, secret, [record(1)]).problem or "")
     assert double.events == []
 
 
