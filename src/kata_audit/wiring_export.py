@@ -35,6 +35,7 @@ def record_exporter(one: "Export") -> "RecordExporter":
     from kata_audit.exporters.export_settings import ExportKind
     from kata_audit.exporters.file import RecordFile
     from kata_audit.exporters.loki import Loki
+    from kata_audit.exporters.otlp import Otlp
     from kata_audit.exporters.splunk import Splunk
 
     make: dict[ExportKind, Callable[[Export], RecordExporter]] = {
@@ -43,6 +44,7 @@ def record_exporter(one: "Export") -> "RecordExporter":
         ExportKind.OPENSEARCH: Elastic,
         ExportKind.LOKI: lambda one: Loki(one, SystemClock()),
         ExportKind.SPLUNK: Splunk,
+        ExportKind.OTLP: Otlp,
     }
     return make[one.kind](one)
 

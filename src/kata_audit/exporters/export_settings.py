@@ -24,6 +24,8 @@ class ExportKind(StrEnum):
     """Grafana Loki, its push API."""
     SPLUNK = "splunk"
     """Splunk, by its HTTP Event Collector."""
+    OTLP = "otlp"
+    """An OpenTelemetry receiver, by OTLP over HTTP with JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Export:
 
 
 _BY_BULK: Final = frozenset({ExportKind.ELASTICSEARCH, ExportKind.OPENSEARCH})
-_BY_HTTP: Final = frozenset({*_BY_BULK, ExportKind.LOKI, ExportKind.SPLUNK})
+_BY_HTTP: Final = frozenset({*_BY_BULK, ExportKind.LOKI, ExportKind.SPLUNK, ExportKind.OTLP})
 _INDEX: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 _TENANT: Final = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
 _WITHOUT_URL: Final = frozenset({ExportKind.FILE})
@@ -81,6 +83,7 @@ FIELDS: Final = {
     ExportKind.OPENSEARCH: FieldSetName.ECS,
     ExportKind.LOKI: FieldSetName.OTEL,
     ExportKind.SPLUNK: FieldSetName.CIM,
+    ExportKind.OTLP: FieldSetName.OTEL,
 }
 """The field set of a kind where none is named."""
 
@@ -109,6 +112,8 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         yield from _mistakes_of_loki(one)
     if one.kind is ExportKind.SPLUNK:
         yield from _mistakes_of_splunk(one)
+    if one.kind is ExportKind.OTLP:
+        yield from _mistakes_of_otlp(one)
 
 
 def _mistakes_of_loki(one: Export) -> Iterator[tuple[str, str]]:
@@ -129,3 +134,15 @@ def _mistakes_of_splunk(one: Export) -> Iterator[tuple[str, str]]:
         yield "user", "`user` is nothing for kind `splunk`: its secret is a token"
     if one.url is not None and ("?" in one.url or "/services/" in one.url):
         yield "url", "`url` of a Splunk is what stands before /services/collector"
+
+
+def _mistakes_of_otlp(one: Export) -> Iterator[tuple[str, str]]:
+    """Say what OpenTelemetry's protocol has no place for."""
+    if one.fields not in (None, FieldSetName.OTEL):
+        yield "fields", "`fields` of kind `otlp` are `otel`: the protocol has its own words"
+    if one.into is not None:
+        yield "into", "`into` is nothing for kind `otlp`"
+    if one.url is not None and "?" in one.url:
+        yield "url", "`url` of kind `otlp` has a query; give only where it is"
+    if one.user is not None and (":" in one.user or not one.user.isprintable()):
+        yield "user", "`user` has a colon, or a character that cannot be shown"

@@ -1,0 +1,115 @@
+"""OpenTelemetry's protocol for logs over HTTP, in JSON: one log record for each record.
+
+A receiver that refuses some records says how many, not which. Then half of them are sent again, until a request is refused
+or taken as a whole: what it had taken is there twice, with an equal attribute `log.record.uid`.
+"""
+
+import gzip
+from collections.abc import Sequence
+from typing import Final
+
+from kata_audit.errors import UsageError
+from kata_audit.exporters.authorization import authorization
+from kata_audit.exporters.export_settings import Export
+from kata_audit.exporters.post import Answer, PostError, Session
+from kata_audit.exporters.records import Receipt, Rejected
+from kata_audit.schema.exported import Exported
+from kata_audit.wire import otlp
+
+_RESOURCE: Final = ("k8s.node.name", "service.name")
+_FIELDS: Final = ("timestamp", "observed_timestamp", "severity_number", "severity_text", "body", "event_name")
+_CONTENT: Final = frozenset({400, 413, 422})
+"""What was sent is to blame: sent again as it is, it is refused again."""
+
+
+class Otlp:
+    """Sends records to one receiver.
+
+    Args:
+        one: Its settings.
+    """
+
+    def __init__(self, one: Export) -> None:
+        assert one.url is not None
+        self._one, self._url = one, url_of(one.url)
+        self._session = Session(one)
+
+    def export(self, records: Sequence[Exported]) -> Receipt:
+        """Hand all records over, in order."""
+        try:
+            return self._export(records)
+        except (PostError, UsageError) as error:
+            return Receipt(0, problem=str(error))
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._session.close()
+
+    def _export(self, records: Sequence[Exported]) -> Receipt:
+        body = otlp.encode_logs(groups_of(records))
+        headers = {"Content-Type": "application/json", **({"Content-Encoding": "gzip"} if self._one.gzip else {})}
+        sent = gzip.compress(body, 1) if self._one.gzip else body
+        answer = self._session.request("POST", self._url, sent, headers | authorization(self._one))
+        if answer.status in _CONTENT:
+            return self._less(records, f"the receiver refused it with HTTP status {answer.status}")
+        rejected = otlp.decode_reply(answer.body) if 200 <= answer.status < 300 else None
+        if rejected is None:
+            return Receipt(0, problem=_problem(answer), retry_after_secs=answer.retry_after_secs)
+        if not rejected:
+            return Receipt(len(records))
+        reason = "the receiver took the request and rejected the record; its own log says why"
+        if rejected >= len(records):
+            return Receipt(len(records), [Rejected(at, reason) for at in range(len(records))])
+        return self._less(records, reason)
+
+    def _less(self, records: Sequence[Exported], reason: str) -> Receipt:
+        """Send the first half of what was refused; a record that is refused alone is refused for good."""
+        if len(records) == 1:
+            return Receipt(1, [Rejected(0, reason)])
+        return self._export(records[: len(records) // 2])
+
+
+def url_of(url: str) -> str:
+    """Give where requests go: `/v1/logs`, unless the URL names a path."""
+    scheme, _, rest = url.partition("://")
+    return url if rest.partition("/")[2] else f"{scheme}://{rest.rstrip('/')}{otlp.PATH}"
+
+
+def groups_of(records: Sequence[Exported]) -> list[otlp.Group]:
+    """Group records by node and component, in order; what the log record's own fields hold is no attribute as well."""
+    groups: dict[tuple[tuple[str, str], ...], list[otlp.Log]] = {}
+    for one in records:
+        resource = tuple((key, str(one.document[key])) for key in _RESOURCE if key in one.document)
+        groups.setdefault(resource, []).append(_log_of(one))
+    return [otlp.Group(dict(resource), logs) for resource, logs in groups.items()]
+
+
+def _log_of(one: Exported) -> otlp.Log:
+    time_ns, observed_ns = one.record.get("timestamp"), one.record.get("observed_timestamp")
+    attributes = {key: value for key, value in one.document.items() if key not in _RESOURCE and key not in _FIELDS}
+    return otlp.Log(
+        attributes,
+        time_ns if otlp.is_time(time_ns) else None,
+        observed_ns if otlp.is_time(observed_ns) else None,
+        one.document.get("severity_number"),
+        one.document.get("severity_text"),
+        one.document.get("body"),
+        one.document.get("event_name"),
+    )
+
+
+def _problem(answer: Answer) -> str:
+    """Say what an answer means, and what to do about it."""
+    if answer.status in (401, 403):
+        return "it does not take the secret; put its token there, or its password with `user`"
+    if answer.status in (404, 405):
+        return "nothing takes logs there; give `url` the path of its OTLP/HTTP receiver, where that is not /v1/logs"
+    if answer.status == 415:
+        return "it does not take JSON; enable OTLP over HTTP with JSON there"
+    if answer.status in (429, 502, 503, 504):
+        return f"it is busy or not ready, HTTP status {answer.status}; look at its queues where this stays"
+    if 300 <= answer.status < 400:
+        return f"it answered with HTTP status {answer.status}; redirects are not followed, so give `url` as it is in the end"
+    if 200 <= answer.status < 300:
+        return "what answered is no OTLP receiver; look what `url` leads to"
+    return f"it answered with HTTP status {answer.status}; look into its log"

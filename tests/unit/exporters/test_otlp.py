@@ -1,0 +1,126 @@
+"""Records come to a receiver of logs; what it refuses is found, and each of its answers is one sentence with a next step."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.loopback import LOOPBACK, Http, Reply, Request, certificate, closed_port
+
+from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
+from kata_audit.exporters.otlp import Otlp, groups_of, url_of
+from kata_audit.exporters.records import Receipt
+from kata_audit.schema.exported import Exported
+from kata_audit.schema.fieldset import FieldSetName
+from kata_audit.wire.otlp import Group, Log, decode_logs, encode_reply
+
+NOW = 1_795_000_000_123_456_789
+
+
+def record(seq: int, node: str = "w1") -> Exported:
+    """A record as it leaves."""
+    document = {"log.record.uid": f"lab/{seq}", "timestamp": "2026", "body": "hello", "k8s.node.name": node}
+    return Exported(f"lab/{seq}", seq, NOW, {"timestamp": NOW}, document)
+
+
+def sent(port: int, count: int, scheme: str = "http", **settings: Any) -> Receipt:
+    """Send records over a connection of their own."""
+    values = {"allow": (LOOPBACK,), "plaintext": True, **settings}
+    exporter = Otlp(Export("otel", ExportKind.OTLP, f"{scheme}://127.0.0.1:{port}", **values))
+    try:
+        return exporter.export([record(seq) for seq in range(count)])
+    finally:
+        exporter.close()
+
+
+def uids(request: Request) -> list[str]:
+    """Read which records came."""
+    return [log.attributes["log.record.uid"] for one in decode_logs(gzip.decompress(request.body)) for log in one.logs]
+
+
+def test_records_are_grouped_by_node_and_nothing_is_said_twice() -> None:
+    """Each resource has its own records, and what has a field of its own is no attribute."""
+    assert groups_of([record(1), record(2, "w2"), record(3)]) == [
+        Group({"k8s.node.name": "w1"}, [Log({"log.record.uid": f"lab/{n}"}, NOW, body="hello") for n in (1, 3)]),
+        Group({"k8s.node.name": "w2"}, [Log({"log.record.uid": "lab/2"}, NOW, body="hello")]),
+    ]
+
+
+def test_all_is_taken(tmp_path: Path) -> None:
+    """One request with a token holds all records."""
+    secret = tmp_path / "token"
+    secret.write_text("t0ken\n")
+    with Http().running() as server:
+        assert sent(server.port, 3, secret_file=secret) == Receipt(3)
+
+    assert [(one.path, one.headers["Authorization"]) for one in server.requests] == [("/v1/logs", "Bearer t0ken")]
+    assert uids(server.requests[0]) == ["lab/0", "lab/1", "lab/2"]
+
+
+@pytest.mark.parametrize("status", [200, 400, 413])
+def test_the_refused_record_is_found(status: int) -> None:
+    """Called again for what is left, it refuses that record and no other."""
+
+    def reply(request: Request) -> Reply:
+        bad = uids(request).count("lab/0")
+        return Reply(status if bad else 200, body=encode_reply(bad))
+
+    with Http().running() as server:
+        server.reply = reply
+        receipt = sent(server.port, 9)
+
+    assert (receipt.taken, [one.at for one in receipt.rejected], receipt.problem) == (1, [0], None)
+
+
+def test_a_half_that_is_taken_is_taken() -> None:
+    """The bad record lies behind it."""
+    with Http().running() as server:
+        server.reply = lambda request: Reply(body=encode_reply(uids(request).count("lab/7")))
+        assert sent(server.port, 8) == Receipt(4)
+
+
+@pytest.mark.parametrize("status", [301, 401, 404, 415, 429, 500, 502, 503, 504])
+def test_other_answers_are_tried_again(status: int) -> None:
+    """Nothing is taken, and it waits as long as it was asked to."""
+    with Http().running() as server:
+        server.reply = lambda _: Reply(status, {"Retry-After": "7"}, b"<script>")
+        receipt = sent(server.port, 2)
+
+    assert (receipt.taken, list(receipt.rejected), receipt.retry_after_secs) == (0, [], 7.0)
+    assert receipt.problem is not None
+    assert "script" not in receipt.problem
+
+
+def test_a_page_of_a_proxy_confirms_nothing() -> None:
+    """Status 200 alone is no answer of this protocol."""
+    with Http().running() as server:
+        server.reply = lambda _: Reply(body=b"<html>")
+        assert sent(server.port, 1) == Receipt(0, problem="what answered is no OTLP receiver; look what `url` leads to")
+
+
+def test_a_wrong_certificate_and_a_closed_port_are_told(tmp_path: Path) -> None:
+    """Both are tried again."""
+    _, tls = certificate(tmp_path, "elsewhere.example")
+    with Http(tls).running() as server:
+        assert sent(server.port, 1, scheme="https") == Receipt(0, problem="its certificate is not trusted")
+    assert sent(closed_port(), 1) == Receipt(0, problem="it cannot be connected to")
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("https://a:4318", "https://a:4318/v1/logs"),
+        ("https://a/", "https://a/v1/logs"),
+        ("https://a/otlp/v1/logs", "https://a/otlp/v1/logs"),
+    ],
+)
+def test_a_path_is_kept(url: str, whole: str) -> None:
+    """Some receivers have theirs elsewhere."""
+    assert url_of(url) == whole
+
+
+def test_mistakes_are_named() -> None:
+    """All of them at once."""
+    one = Export("otel", ExportKind.OTLP, "https://a?x", fields=FieldSetName.ECS, into="x", user="a:b")
+
+    assert {key for key, _ in mistakes_of_export(one)} >= {"fields", "into", "url", "user"}
