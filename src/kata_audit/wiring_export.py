@@ -34,6 +34,7 @@ def record_exporter(one: "Export") -> "RecordExporter":
     from kata_audit.exporters.elastic import Elastic
     from kata_audit.exporters.export_settings import ExportKind
     from kata_audit.exporters.file import RecordFile
+    from kata_audit.exporters.forward import Forward
     from kata_audit.exporters.loki import Loki
     from kata_audit.exporters.otlp import Otlp
     from kata_audit.exporters.splunk import Splunk
@@ -45,6 +46,7 @@ def record_exporter(one: "Export") -> "RecordExporter":
         ExportKind.LOKI: lambda one: Loki(one, SystemClock()),
         ExportKind.SPLUNK: Splunk,
         ExportKind.OTLP: Otlp,
+        ExportKind.FORWARD: Forward,
     }
     return make[one.kind](one)
 

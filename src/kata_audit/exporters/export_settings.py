@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from kata_audit.exporters.settings import Network, mistakes_of_url
 from kata_audit.schema.fieldset import FieldSetName
@@ -26,6 +27,8 @@ class ExportKind(StrEnum):
     """Splunk, by its HTTP Event Collector."""
     OTLP = "otlp"
     """An OpenTelemetry receiver, by OTLP over HTTP with JSON."""
+    FORWARD = "forward"
+    """Fluentd or Fluent Bit, by the Forward protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ FIELDS: Final = {
     ExportKind.LOKI: FieldSetName.OTEL,
     ExportKind.SPLUNK: FieldSetName.CIM,
     ExportKind.OTLP: FieldSetName.OTEL,
+    ExportKind.FORWARD: FieldSetName.OTEL,
 }
 """The field set of a kind where none is named."""
 
@@ -114,6 +118,8 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         yield from _mistakes_of_splunk(one)
     if one.kind is ExportKind.OTLP:
         yield from _mistakes_of_otlp(one)
+    if one.kind is ExportKind.FORWARD:
+        yield from _mistakes_of_forward(one)
 
 
 def _mistakes_of_loki(one: Export) -> Iterator[tuple[str, str]]:
@@ -146,3 +152,20 @@ def _mistakes_of_otlp(one: Export) -> Iterator[tuple[str, str]]:
         yield "url", "`url` of kind `otlp` has a query; give only where it is"
     if one.user is not None and (":" in one.user or not one.user.isprintable()):
         yield "user", "`user` has a colon, or a character that cannot be shown"
+
+
+def _mistakes_of_forward(one: Export) -> Iterator[tuple[str, str]]:
+    """Say what is no place of a Forward server."""
+    if one.user is not None:
+        yield "user", "`user` is nothing for kind `forward`: its secret is a shared key"
+    if one.url is None:
+        return
+    try:
+        parts = urlsplit(one.url)
+        whole = bool(parts.hostname and parts.port) and not (parts.path or parts.query or parts.fragment or parts.username)
+    except ValueError:
+        whole = False
+    if not whole or parts.scheme not in ("tls", "tcp"):
+        yield "url", "`url` must be tls://host:port, with nothing else"
+    elif parts.scheme == "tcp" and not one.plaintext:
+        yield "url", "`url` is without TLS; make it tls, or set `plaintext`"

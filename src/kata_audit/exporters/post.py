@@ -101,14 +101,14 @@ class Session:
             return self._runner.run(self._request(method, httpx.URL(url), body, headers))
         except Exception as error:
             self.close()
-            raise _explained(error, self._limit_secs) from error
+            raise explained(error, self._limit_secs) from error
 
     async def _request(self, method: str, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer:
         if url.scheme != "https" and not (self._one.plaintext and url.scheme == "http"):
             raise PostError("its URL is not https, and `plaintext` is not set")
         async with asyncio.timeout(self._limit_secs):
             port = url.port or (443 if url.scheme == "https" else 80)
-            address = choose_address(await _look_up(url.host, port), self._one.allow)
+            address = choose_address(await look_up(url.host, port), self._one.allow)
             client = self._connected(url.scheme)
             # What comes back is read as it comes: packed, a few bytes could be any number of them.
             plain = {"Host": url.netloc.decode("ascii"), "User-Agent": _AGENT, "Accept-Encoding": "identity"}
@@ -129,7 +129,7 @@ class Session:
 
     def _connected(self, scheme: str) -> httpx.AsyncClient:
         if self._client is None:
-            trust = _trust(self._one) if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            trust = trust_of(self._one) if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             self._client = httpx.AsyncClient(
                 verify=trust, trust_env=False, follow_redirects=False, timeout=self._limit_secs, cookies=NoCookies()
             )
@@ -143,7 +143,7 @@ class NoCookies(CookieJar):
         """Keep none."""
 
 
-def _explained(error: Exception, limit_secs: float) -> Exception:
+def explained(error: Exception, limit_secs: float) -> Exception:
     """Give what to raise in place of an error: the texts of libraries may hold what the destination said."""
     if isinstance(error, TimeoutError):
         return PostError(f"it took longer than {limit_secs:g} seconds")
@@ -156,7 +156,7 @@ def _explained(error: Exception, limit_secs: float) -> Exception:
     return error
 
 
-def _look_up(host: str, port: int) -> Awaitable[_Found]:
+def look_up(host: str, port: int) -> Awaitable[_Found]:
     """Ask for a name's addresses in a thread that nobody waits for: a name server that is silent holds it for minutes."""
     answer: Future[_Found] = Future()
 
@@ -173,7 +173,12 @@ def _look_up(host: str, port: int) -> Awaitable[_Found]:
     return asyncio.wrap_future(answer)
 
 
-def _trust(one: Endpoint) -> ssl.SSLContext:
+def trust_of(one: Endpoint) -> ssl.SSLContext:
+    """Read the certificates that a destination's is checked against.
+
+    Raises:
+        PostError: They cannot be read.
+    """
     try:
         return ssl.create_default_context(cafile=None if one.ca_file is None else str(one.ca_file))
     except OSError as error:
