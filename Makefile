@@ -20,6 +20,10 @@ INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 SERVERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-audit/servers
 LOKI := 3.7.8
 OPENSEARCH := 2.19.1
+ELASTICSEARCH := 7.10.2
+BUILT := $(SERVERS)/loki-$(LOKI)/loki
+BUILT += $(SERVERS)/opensearch-$(OPENSEARCH)/Node.class
+BUILT += $(SERVERS)/elasticsearch-$(ELASTICSEARCH)/Node.class
 .DEFAULT_GOAL := help
 .PHONY: help demo test check tests bench torture fuzz servers servers-all docs lock clean
 
@@ -61,7 +65,7 @@ servers: ## install the real servers that tests use
 		{ apt-get update -q && apt-get install -q -y --no-install-recommends prometheus-alertmanager; }
 	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends prometheus; }
 
-servers-all: servers $(SERVERS)/loki-$(LOKI)/loki $(SERVERS)/opensearch-$(OPENSEARCH)/Node.class ## the same, and those that take long to build
+servers-all: servers $(BUILT) ## the same, and those that take long to build
 
 $(SERVERS)/loki-$(LOKI)/loki: tests/servers/loki/main.go tests/servers/loki/go.mod
 	@command -v go >/dev/null || { echo "Loki is built with Go 1.26 or newer; it is not on the PATH."; exit 2; }
@@ -71,9 +75,12 @@ $(SERVERS)/loki-$(LOKI)/loki: tests/servers/loki/main.go tests/servers/loki/go.m
 		nice -n 19 env GOFLAGS="-p=1 -mod=mod" go build -ldflags "-s -w" -o ../loki .
 
 $(SERVERS)/opensearch-$(OPENSEARCH)/Node.class: tests/servers/opensearch/Node.java tests/servers/opensearch/pom.xml
-	@command -v mvn >/dev/null || { echo "OpenSearch is fetched with Maven and run with Java 17; they are not on the PATH."; exit 2; }
-	mvn -q -B -f tests/servers/opensearch/pom.xml dependency:copy-dependencies -DoutputDirectory=$(@D)/libs
-	javac -cp "$(@D)/libs/*" -d $(@D) tests/servers/opensearch/Node.java
+$(SERVERS)/elasticsearch-$(ELASTICSEARCH)/Node.class: tests/servers/elasticsearch/Node.java tests/servers/elasticsearch/pom.xml
+
+$(SERVERS)/%/Node.class:
+	@command -v mvn >/dev/null || { echo "$* is fetched with Maven and run with Java 17; they are not on the PATH."; exit 2; }
+	mvn -q -B -f $(filter %.xml,$^) dependency:copy-dependencies -DoutputDirectory=$(@D)/libs
+	javac -cp "$(@D)/libs/*" -d $(@D) $(filter %.java,$^)
 
 docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate

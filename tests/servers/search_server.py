@@ -1,4 +1,4 @@
-"""A real OpenSearch of a test's own, on loopback, with its own folder."""
+"""A real OpenSearch or Elasticsearch of a test's own, on loopback, with its own folder."""
 
 import os
 import shutil
@@ -7,26 +7,41 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from tests.loopback import closed_port
 
-VERSION = "2.19.1"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-FOLDER = _CACHE / "kata-audit" / "servers" / f"opensearch-{VERSION}"
 _READY_SECS = 120.0
 
 
-def can_run() -> bool:
-    """Say whether it is there, and Java to run it."""
-    return shutil.which("java") is not None and (FOLDER / "Node.class").is_file()
+class Product(NamedTuple):
+    """One of the two: its name, and the version that `make servers-all` installs."""
+
+    name: str
+    version: str
+
+    @property
+    def folder(self) -> Path:
+        """Where it is installed."""
+        return _CACHE / "kata-audit" / "servers" / f"{self.name}-{self.version}"
+
+    def can_run(self) -> bool:
+        """Say whether it is there, and Java to run it."""
+        return shutil.which("java") is not None and (self.folder / "Node.class").is_file()
+
+
+OPENSEARCH = Product("opensearch", "2.19.1")
+ELASTICSEARCH = Product("elasticsearch", "7.10.2")
+"""The last one under the Apache licence: it has index templates, and neither data streams nor `flattened`, which are Elastic's own."""
 
 
 class Running:
     """One that runs: where it is, and what it holds."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, product: Product, port: int) -> None:
+        self.product = product
         self.url = f"http://127.0.0.1:{port}"
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -47,13 +62,13 @@ class Running:
 
 
 @contextmanager
-def opensearch(folder: Path, port: int | None = None) -> Iterator[Running]:
+def search_server(product: Product, folder: Path, port: int | None = None) -> Iterator[Running]:
     """Run one until the block ends; its state stays in the folder."""
     port = port or _free_port()
-    command = ["java", "-Xmx512m", "-cp", f"{FOLDER}:{FOLDER}/libs/*", "Node", str(folder), str(port - 1)]
+    command = ["java", "-Xmx512m", "-cp", f"{product.folder}:{product.folder}/libs/*", "Node", str(folder), str(port - 1)]
     log = folder.with_name(f"{folder.name}.log")
     with log.open("ab") as out, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out) as process:
-        running = Running(port)
+        running = Running(product, port)
         try:
             until = time.monotonic() + _READY_SECS
             while not _is_ready(running):
