@@ -60,6 +60,14 @@ filter: {{rules: [a], n: {{node|startswith: lab}}, condition: not n}}
 """
 
 
+_SYSLOG = (
+    b"\x02\x07\x40"
+    b"<34>1 2003-10-11T22:14:15.003Z m.example.com su - ID47 - \xef\xbb\xbf'su root' failed\n<13>1 - - - - - [a\n",
+    b'\x01\x2072 <165>1 2003-10-11T22:14:15.003Z m ev 7 - [a@1 b="3" c="\\\\\\]"][d e="f"] x4 <1>a',
+    b"\x00<30>Nov  5 07:00:01 w1 kata[4711]: a: b\r\n<30>2026-11-05T07:00:01.5+01:00 w1 kata: b\nnone",
+)
+
+
 def _messages(entries: list[bytes]) -> Iterator[bytes]:
     """Give the texts of entries: what a file of the host would hold."""
     for entry in entries:
@@ -111,6 +119,7 @@ def seeds() -> dict[str, list[bytes]]:
         "entry": entries,
         "tile": [b"".join(map(frame_entry, entries)), b"\x00\x00\x00\x01a"],
         "bundle": [bundles.seal().bundle(places) for places in ([(0, 1)], [(0, 0), (1, 4)])],
+        "syslog": list(_SYSLOG),
     }
 
 

@@ -30,6 +30,7 @@ from kata_audit.tlog.checkpoint import format_checkpoint, parse_checkpoint
 from kata_audit.tlog.entry import decode_entry, encode_entry
 from kata_audit.tlog.note import generate_signer, open_note, parse_signer, parse_verifier, sign_note
 from kata_audit.tlog.tiles import split_bundle
+from kata_audit.wire.syslog import BOM, FrameDecoder, Grammar, decode_message, encode_message
 
 _OBSERVED_NS = 1_795_500_000_000_000_000
 _STREAM = "fuzz?1-2-aa"
@@ -251,6 +252,23 @@ def fuzz_bundle(data: bytes) -> None:
         assert shown._asdict() == _PROVEN[shown.seq]
 
 
+def fuzz_syslog(data: bytes) -> None:
+    """Any chunking gives the same messages; each is read, keeps its bytes, and what was read is spelled and read again."""
+    stream, cuts = _cut(data)
+    frames, whole = [], FrameDecoder(max_bytes=64)
+    decoder = FrameDecoder(max_bytes=64)
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        frames += decoder.feed(stream[start:end])
+    assert frames + decoder.finish() == whole.feed(stream) + whole.finish()
+    for frame in frames:
+        message = decode_message(frame.data)
+        assert message.raw == frame.data
+        assert frame.data.rstrip(b"\r\n").endswith(message.text)
+        again = decode_message(encode_message(message))
+        assert again.hostname == message.hostname or message.grammar is not Grammar.RFC5424
+        assert again.text == message.text.removeprefix(BOM)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **{f"split-{transport}": _splitter(transport) for transport in Transport},
     "mask": fuzz_mask,
@@ -263,5 +281,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "entry": fuzz_entry,
     "tile": fuzz_tile,
     "bundle": fuzz_bundle,
+    "syslog": fuzz_syslog,
 }
 """Every target by name."""
