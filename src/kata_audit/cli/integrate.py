@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kata_audit.cli.options import example
+from kata_audit.cli.options import configured, example
 from kata_audit.cli.output import write_lines
 from kata_audit.cli.terminal import say, table, terminal_width
 from kata_audit.errors import Problem, StoreError, UsageError
@@ -15,12 +15,18 @@ from kata_audit.errors import Problem, StoreError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kata_audit.integrations.pack import Pack
+    from kata_audit.integrations.pack import Pack, Value
 
 
 @click.command("integrate")
 @click.argument("target", required=False)
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What a value is at this place.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What a value is at this place; a list's parts stand with commas.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the files into this folder; else they are printed.")
 @example(
     "integrate", "integrate prometheus --out ./rules", "integrate alertmanager --set on_call_url=https://pager.example/k"
@@ -28,8 +34,9 @@ if TYPE_CHECKING:
 def command(*, target: str | None, settings: tuple[str, ...], out: Path | None) -> None:
     """Print configuration for a system that you already run.
 
-    Without TARGET the systems are listed, each with what checks its files and what it was really run with. Nothing is
-    installed and no service is touched.
+    Without TARGET the systems are listed, each with what checks its files and what it was really run with. The files of
+    this node that a shipper reads are those of the configuration, `[[file]]`, and the usual ones. Nothing is installed and
+    no service is touched.
     """
     from kata_audit.wiring import integration_packs
 
@@ -49,28 +56,33 @@ def command(*, target: str | None, settings: tuple[str, ...], out: Path | None) 
     say(f"check it: {packs[target].check}")
 
 
-def _values(pack: "Pack", settings: tuple[str, ...]) -> dict[str, str]:
-    values, problems = {}, []
+def _values(pack: "Pack", settings: tuple[str, ...]) -> "dict[str, Value]":
+    """Take what the configuration says of this node, and what was set over it."""
+    from kata_audit.integrations.places import places_of
+
+    values = places_of(((one.path, one.transport) for one in configured().file), pack.values)
+    problems = []
     for setting in settings:
         name, sign, value = setting.partition("=")
         if not sign or not value:
             problems.append(Problem(name, "is to be NAME=VALUE"))
         elif name not in pack.values:
             problems.append(Problem(name, f"is no value of `{pack.name}`; {', '.join(pack.values) or 'it has none'}"))
-        values[name] = value
+        else:
+            values[name] = value if isinstance(pack.values[name], str) else tuple(value.split(","))
     if problems:
         raise UsageError("A value cannot be set.", problems=problems)
     return values
 
 
-def _filled(pack: "Pack", values: "Mapping[str, str]") -> dict[str, str]:
+def _filled(pack: "Pack", values: "Mapping[str, Value]") -> dict[str, str]:
     from kata_audit.integrations.pack import UnsafeValueError, fill_in
     from kata_audit.wiring import integration_file
 
     try:
         return {name: fill_in(pack, integration_file(pack, name), values) for name in pack.files}
     except UnsafeValueError as error:
-        hint = "Use letters, digits and `._:/@+=-`."
+        hint = "Use letters, digits and `._:/@+=-`, in lists of files `*` and `?` too."
         raise UsageError(f"The value of `{error}` would not stay a value there.", hint=hint) from error
 
 

@@ -2,7 +2,8 @@
 
 A pack is a folder of `packs/` with its files, and a row in `packs.toml` that says what it is for and what checks it. In a
 file `@@name@@` stands for a value; everything else is as the other system reads it, so that a pack can be read, tested and
-changed as what it is.
+changed as what it is. A value may be a list, of files say: a line with `@@name@@` is repeated for each of them, and
+`@@name,@@` is all of them with commas.
 """
 
 import re
@@ -10,8 +11,12 @@ import tomllib
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-_VALUE: Final = re.compile(r"@@([a-z_]+)@@")
+Value = str | tuple[str, ...]
+"""What stands for a name: one text, or a list of texts."""
+_VALUE: Final = re.compile(r"@@([a-z_]+)(,?)@@")
 _SAFE: Final = re.compile(r"[\w.:/@+=-]+", re.ASCII)
+_SAFE_IN_LIST: Final = re.compile(r"[\w.:/@+=*?-]+", re.ASCII)
+"""Lists hold patterns of files too; their places stand in quotes wherever a star could mean something else."""
 
 
 class Pack(NamedTuple):
@@ -31,7 +36,7 @@ class Pack(NamedTuple):
     files: tuple[str, ...]
     check: str
     tried: str
-    values: Mapping[str, str]
+    values: Mapping[str, Value]
 
 
 class UnsafeValueError(ValueError):
@@ -48,11 +53,12 @@ def read_packs(data: bytes) -> dict[str, Pack]:
     for name, row in tomllib.loads(data.decode()).items():
         if row.keys() != {"title", "files", "check", "tried", "values"}:
             raise ValueError(f"no row of a pack: {name}")
-        packs[name] = Pack(name, row["title"], tuple(row["files"]), row["check"], row["tried"], row["values"])
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in row["values"].items()}
+        packs[name] = Pack(name, row["title"], tuple(row["files"]), row["check"], row["tried"], values)
     return packs
 
 
-def fill_in(pack: Pack, text: str, values: Mapping[str, str]) -> str:
+def fill_in(pack: Pack, text: str, values: Mapping[str, Value]) -> str:
     """Fill what is known of this place into a file of a pack.
 
     Args:
@@ -62,14 +68,21 @@ def fill_in(pack: Pack, text: str, values: Mapping[str, str]) -> str:
 
     Raises:
         UnsafeValueError: A value holds characters that mean something in configurations: letters, digits and `._:/@+=-` do
-            not.
+            not, nor `*` and `?` in a list.
     """
 
-    def value(found: re.Match[str]) -> str:
-        name = found[1]
-        text = values.get(name, pack.values[name])
-        if not _SAFE.fullmatch(text):
+    def texts(name: str) -> tuple[str, ...]:
+        value = values.get(name, pack.values[name])
+        safe, each = (_SAFE, (value,)) if isinstance(value, str) else (_SAFE_IN_LIST, value)
+        if not each or not all(safe.fullmatch(one) for one in each):
             raise UnsafeValueError(name)
-        return text
+        return each
 
-    return _VALUE.sub(value, text)
+    def filled(line: str) -> str:
+        found = _VALUE.search(line)
+        if found is None:
+            return line
+        each, (start, end) = texts(found[1]), found.span()
+        return "".join(line[:start] + one + filled(line[end:]) for one in ((",".join(each),) if found[2] else each))
+
+    return "".join(filled(line) for line in text.splitlines(keepends=True))
