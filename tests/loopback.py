@@ -29,12 +29,16 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What goes back: a status, headers, and a body; `drip_secs` waits between the bytes of the body."""
+    """What goes back: a status, headers, and a body.
+
+    `drip_secs` waits between the bytes of the body; `missing` is how many bytes it lacks against what its length says.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = {}
     body: bytes = b""
     drip_secs: float = 0.0
+    missing: int = 0
 
 
 class Http:
@@ -70,10 +74,10 @@ class Http:
 
     @staticmethod
     def _answer(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
-        handler.send_response(reply.status)
-        for name, value in reply.headers.items():
+        handler.send_response_only(reply.status)
+        for name, value in {"Date": handler.date_time_string(), **reply.headers}.items():
             handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(reply.body)))
+        handler.send_header("Content-Length", str(len(reply.body) + reply.missing))
         handler.end_headers()
         for at in range(0, len(reply.body), 1 if reply.drip_secs else 65_536):
             handler.wfile.write(reply.body[at : at + (1 if reply.drip_secs else 65_536)])

@@ -9,6 +9,8 @@ import socket
 import ssl
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import Future
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar
 from threading import Thread
 from typing import Final, NamedTuple, Self, TypeAlias
@@ -124,7 +126,7 @@ class Session:
                     read += part
                     if len(read) > self._max_answer_bytes:
                         break
-                wait = _wait(response.headers.get("Retry-After"))
+                wait = _wait(response.headers.get("Retry-After"), response.headers.get("Date"))
                 return Answer(response.status_code, wait, bytes(read[: self._max_answer_bytes]))
 
     def _connected(self, scheme: str) -> httpx.AsyncClient:
@@ -185,9 +187,26 @@ def trust_of(one: Endpoint) -> ssl.SSLContext:
         raise PostError("its `ca_file` cannot be read as certificates") from error
 
 
-def _wait(text: str | None) -> float | None:
-    """Read how many seconds to wait; a date is not read, and our own waiting does as well."""
-    return min(float(text), _MOST_WAIT_SECS) if text is not None and text.isascii() and text.isdecimal() else None
+def _wait(text: str | None, date: str | None) -> float | None:
+    """Read how long to wait, which is told in seconds or as a date (RFC 9110, 10.2.3).
+
+    A date is measured from the answer's own, so that a clock which is wrong, there or here, does no harm.
+    """
+    if text is None or not text.isascii():
+        return None
+    if text.isdecimal():
+        return min(float(text), _MOST_WAIT_SECS)
+    end, begin = _moment(text), _moment(date or "")
+    return None if end is None or begin is None else min(max((end - begin).total_seconds(), 0.0), _MOST_WAIT_SECS)
+
+
+def _moment(text: str) -> datetime | None:
+    """Read a date of HTTP; what is none, or states no zone, is not read."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _reason(error: Exception) -> str:

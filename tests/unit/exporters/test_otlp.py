@@ -69,7 +69,60 @@ def test_the_refused_record_is_found(status: int) -> None:
         server.reply = reply
         receipt = sent(server.port, 9)
 
-    assert (receipt.taken, [one.at for one in receipt.rejected], receipt.problem) == (1, [0], None)
+    assert (receipt.taken, [one.at for one in receipt.rejected], receipt.problem) == (2, [0], None)
+
+
+@pytest.mark.parametrize("status", [200, 400, 413])
+def test_a_receiver_that_takes_nothing_is_itself_what_is_wrong(status: int) -> None:
+    """No record of a whole log becomes a dead letter because of it."""
+    with Http().running() as server:
+        server.reply = lambda request: Reply(status, body=encode_reply(len(uids(request))))
+        receipt = sent(server.port, 300)
+
+    assert (receipt.taken, list(receipt.rejected)) == (0, [])
+    assert "it refuses each record alone" in (receipt.problem or "")
+    assert len(server.requests) < 30
+
+
+def test_several_bad_records_are_told_from_a_bad_receiver() -> None:
+    """One further on is taken; each of the bad ones is refused in its turn."""
+    with Http().running() as server:
+        server.reply = lambda request: Reply(400 if any(int(one[4:]) < 3 for one in uids(request)) else 200)
+        exporter = Otlp(
+            Export("otel", ExportKind.OTLP, f"http://127.0.0.1:{server.port}", allow=(LOOPBACK,), plaintext=True)
+        )
+        left, refused = [record(seq) for seq in range(20)], list[str]()
+        while left:
+            receipt = exporter.export(left)
+            assert receipt.problem is None
+            refused += [left[one.at].name for one in receipt.rejected]
+            left = left[receipt.taken :]
+        exporter.close()
+
+    assert refused == ["lab/0", "lab/1", "lab/2"]
+
+
+def test_one_record_alone_is_refused_where_others_were_taken() -> None:
+    """The next one that is refused in the same way is a question to a person."""
+    with Http().running() as server:
+        exporter = Otlp(
+            Export("otel", ExportKind.OTLP, f"http://127.0.0.1:{server.port}", allow=(LOOPBACK,), plaintext=True)
+        )
+        assert exporter.export([record(0)]) == Receipt(1)
+        server.reply = lambda _: Reply(400)
+        assert [one.at for one in exporter.export([record(1)]).rejected] == [0]
+        assert exporter.export([record(2)]).taken == 0
+        exporter.close()
+
+
+def test_a_failure_while_it_is_looked_for_leaves_all_to_be_sent_again() -> None:
+    """Nothing is refused on a guess."""
+    replies = [Reply(400), Reply(400), Reply(503, {"Retry-After": "3"})]
+    with Http().running() as server:
+        server.reply = lambda _: replies.pop(0)
+        receipt = sent(server.port, 2)
+
+    assert (receipt.taken, list(receipt.rejected), receipt.retry_after_secs) == (0, [], 3.0)
 
 
 def test_a_half_that_is_taken_is_taken() -> None:
@@ -104,6 +157,45 @@ def test_a_wrong_certificate_and_a_closed_port_are_told(tmp_path: Path) -> None:
     with Http(tls).running() as server:
         assert sent(server.port, 1, scheme="https") == Receipt(0, problem="its certificate is not trusted")
     assert sent(closed_port(), 1) == Receipt(0, problem="it cannot be connected to")
+
+
+def test_a_wrong_token_is_told_and_the_right_one_is_read_anew(tmp_path: Path) -> None:
+    """The file is read for each request: no restart is needed once it is mended."""
+    secret = tmp_path / "token"
+    secret.write_text("wrong\n")
+
+    def reply(request: Request) -> Reply:
+        return Reply(200 if request.headers["Authorization"] == "Bearer right" else 401, body=b"{}")
+
+    with Http().running() as server:
+        server.reply = reply
+        assert "does not take the secret" in (sent(server.port, 1, secret_file=secret).problem or "")
+        secret.write_text("right\n")
+        assert sent(server.port, 1, secret_file=secret) == Receipt(1)
+
+
+def test_a_connection_that_breaks_or_drags_confirms_nothing() -> None:
+    """Reset before the answer, cut off in it, and an answer that takes longer than it may; the next request is a new one."""
+
+    def reset(_: Request) -> Reply:
+        raise ConnectionResetError
+
+    with Http().running() as server:
+        exporter = Otlp(
+            Export("otel", ExportKind.OTLP, f"http://127.0.0.1:{server.port}", allow=(LOOPBACK,), plaintext=True),
+            limit_secs=1,
+        )
+        said = []
+        for reply in (reset, lambda _: Reply(body=b'{"par', missing=9), lambda _: Reply(body=b"{}" * 99, drip_secs=0.2)):
+            server.reply = reply
+            receipt = exporter.export([record(0)])
+            assert receipt.taken == 0
+            said.append(receipt.problem)
+        server.reply = lambda _: Reply()
+        assert exporter.export([record(0)]) == Receipt(1)
+        exporter.close()
+
+    assert said == ["the connection broke off", "the connection broke off", "it took longer than 1 seconds"]
 
 
 @pytest.mark.parametrize(

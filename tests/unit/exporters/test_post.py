@@ -30,6 +30,29 @@ def test_it_says_what_it_was_given_and_reads_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "date", "secs"),
+    [
+        ("7", "none", 7.0),
+        ("99999999999999999999", "none", 3600.0),
+        ("Wed, 25 Nov 2026 14:00:30 GMT", "Wed, 25 Nov 2026 14:00:00 GMT", 30.0),
+        ("Wednesday, 25-Nov-26 14:00:30 GMT", "Wed, 25 Nov 2026 14:00:00 GMT", 30.0),
+        ("Wed, 25 Nov 2026 13:00:00 GMT", "Wed, 25 Nov 2026 14:00:00 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", "Wed, 25 Nov 2026 14:00:00 GMT", 3600.0),
+        ("Wed, 25 Nov 2026 14:00:30 GMT", "none", None),
+        ("Wed, 25 Nov 2026 14:00:30 -0000", "Wed, 25 Nov 2026 14:00:00 GMT", None),
+        ("Wed, 99 Nov 99999 14:00:30 GMT", "Wed, 25 Nov 2026 14:00:00 GMT", None),
+        ("-1", "none", None),
+        ("soon", "none", None),
+    ],
+)
+def test_it_waits_as_it_is_told(told: str, date: str, secs: float | None) -> None:
+    """In seconds, or until a date, which is measured from the answer's own; never longer than an hour."""
+    with Http().running() as server:
+        server.reply = lambda _: Reply(503, {"Retry-After": told, "Date": date})
+        assert post(HERE, f"http://127.0.0.1:{server.port}", b"", {}).retry_after_secs == secs
+
+
+@pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "localhost", "[::1]", "[::ffff:127.0.0.1]"]
 )
 def test_this_machine_is_refused_before_anything_is_sent(host: str) -> None:
