@@ -21,9 +21,11 @@ SERVERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-audit/servers
 LOKI := 3.7.8
 OPENSEARCH := 2.19.1
 ELASTICSEARCH := 7.10.2
+KAFKA := 3.9.1
 BUILT := $(SERVERS)/loki-$(LOKI)/loki
 BUILT += $(SERVERS)/opensearch-$(OPENSEARCH)/Node.class
 BUILT += $(SERVERS)/elasticsearch-$(ELASTICSEARCH)/Node.class
+BUILT += $(SERVERS)/kafka-$(KAFKA)/pom.xml
 .DEFAULT_GOAL := help
 .PHONY: help demo test check tests bench torture fuzz servers servers-all docs lock clean
 
@@ -81,6 +83,11 @@ $(SERVERS)/%/Node.class:
 	@command -v mvn >/dev/null || { echo "$* is fetched with Maven and run with Java 17; they are not on the PATH."; exit 2; }
 	mvn -q -B -f $(filter %.xml,$^) dependency:copy-dependencies -DoutputDirectory=$(@D)/libs
 	javac -cp "$(@D)/libs/*" -d $(@D) $(filter %.java,$^)
+
+$(SERVERS)/kafka-$(KAFKA)/pom.xml: tests/servers/kafka/pom.xml
+	@command -v mvn >/dev/null || { echo "Kafka is fetched with Maven and run with Java 17; they are not on the PATH."; exit 2; }
+	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(@D)/libs
+	cp $< $@
 
 docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate

@@ -19,6 +19,7 @@ from kata_audit.detect.baseline_settings import WEEKS, BaselineSettings
 from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.errors import ConfigError, InputMissingError, Problem, UsageError
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
+from kata_audit.exporters.kafka_settings import Sasl
 from kata_audit.exporters.settings import Destination, DestinationKind, Network, mistakes_of
 from kata_audit.predicate.language import parse_query
 from kata_audit.schema.fieldset import FieldSetName
@@ -567,6 +568,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "backlog": _read_yes,
     "into": _read_name,
     "user": _read_text,
+    "sasl": _read_word(Sasl),
     "gzip": _read_yes,
     "dead_letters_max_bytes": _read_count(_MOST_SPOOL_BYTES),
 }

@@ -45,10 +45,29 @@ def record_exporter(one: "Export") -> "RecordExporter":
         ExportKind.OPENSEARCH: Elastic,
         ExportKind.LOKI: lambda one: Loki(one, SystemClock()),
         ExportKind.SPLUNK: Splunk,
+        ExportKind.KAFKA: _kafka,
         ExportKind.OTLP: Otlp,
         ExportKind.FORWARD: Forward,
     }
     return make[one.kind](one)
+
+
+def _kafka(one: "Export") -> "RecordExporter":
+    """Give what hands records to Kafka.
+
+    Raises:
+        UsageError: Its client library is not installed.
+    """
+    from kata_audit.errors import Problem, UsageError
+    from kata_audit.exporters.kafka_settings import has_kafka
+
+    if not has_kafka():
+        problems = [Problem(one.name, "is of kind `kafka`")]
+        hint = "Install it: pip install 'kata-audit[kafka]'."
+        raise UsageError("Kafka's client library is not installed.", problems=problems, hint=hint)
+    from kata_audit.exporters.kafka import Kafka
+
+    return Kafka(one)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from kata_audit.exporters.kafka_settings import Sasl, mistakes_of_brokers
 from kata_audit.exporters.settings import Network, mistakes_of_url
 from kata_audit.schema.fieldset import FieldSetName
 
@@ -29,6 +30,8 @@ class ExportKind(StrEnum):
     """An OpenTelemetry receiver, by OTLP over HTTP with JSON."""
     FORWARD = "forward"
     """Fluentd or Fluent Bit, by the Forward protocol."""
+    KAFKA = "kafka"
+    """A topic of Kafka; needs `pip install 'kata-audit[kafka]'`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Export:
     """What it goes into there: the data stream, index or topic; left out, that of its kind."""
     user: str | None = None
     """Who logs in with the secret as password; left out, the secret is a token or key."""
+    sasl: Sasl = Sasl.SCRAM_SHA_512
+    """How the user logs in to Kafka: `scram-sha-512`, `scram-sha-256` or `plain`."""
     secret_file: Path | None = None
     """File with its secret."""
     secret_env: str | None = None
@@ -88,6 +93,7 @@ FIELDS: Final = {
     ExportKind.SPLUNK: FieldSetName.CIM,
     ExportKind.OTLP: FieldSetName.OTEL,
     ExportKind.FORWARD: FieldSetName.OTEL,
+    ExportKind.KAFKA: FieldSetName.OTEL,
 }
 """The field set of a kind where none is named."""
 
@@ -120,6 +126,10 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         yield from _mistakes_of_otlp(one)
     if one.kind is ExportKind.FORWARD:
         yield from _mistakes_of_forward(one)
+    if one.kind is ExportKind.KAFKA:
+        yield from mistakes_of_brokers(one, one.into)
+    elif one.sasl is not Sasl.SCRAM_SHA_512:
+        yield "sasl", f"`sasl` is nothing for kind `{one.kind}`"
 
 
 def _mistakes_of_loki(one: Export) -> Iterator[tuple[str, str]]:
