@@ -26,6 +26,9 @@ BUILT := $(SERVERS)/loki-$(LOKI)/loki
 BUILT += $(SERVERS)/opensearch-$(OPENSEARCH)/Node.class
 BUILT += $(SERVERS)/elasticsearch-$(ELASTICSEARCH)/Node.class
 BUILT += $(SERVERS)/kafka-$(KAFKA)/pom.xml
+OTELCOL_CONTRIB := 0.155.0
+VECTOR_VRL := 1.0.7
+BUILT += $(SERVERS)/otelcol-contrib-$(OTELCOL_CONTRIB)/otelcol $(SERVERS)/vector-vrl-$(VECTOR_VRL)/bin/python
 .DEFAULT_GOAL := help
 .PHONY: help demo test check tests bench torture fuzz servers servers-all docs lock clean
 
@@ -88,6 +91,20 @@ $(SERVERS)/kafka-$(KAFKA)/pom.xml: tests/servers/kafka/pom.xml
 	@command -v mvn >/dev/null || { echo "Kafka is fetched with Maven and run with Java 17; they are not on the PATH."; exit 2; }
 	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(@D)/libs
 	cp $< $@
+# The builder writes sources and then tidies modules, which asks for those of their tests too and fails, as they are not all there.
+$(SERVERS)/otelcol-contrib-$(OTELCOL_CONTRIB)/otelcol: tests/servers/otelcol-contrib/builder.yaml
+	@command -v go >/dev/null || { echo "The OpenTelemetry Collector is built with Go 1.26 or newer; it is not on the PATH."; exit 2; }
+	mkdir -p $(@D)
+	GOBIN=$(@D) go install go.opentelemetry.io/collector/cmd/builder@v$(OTELCOL_CONTRIB)
+	cd $(@D) && { ./builder --config $(CURDIR)/$< --skip-compilation >builder.log 2>&1 || test -f source/go.mod; }
+	cd $(@D)/source && nice -n 19 env GOFLAGS="-p=1 -mod=mod" go build -ldflags "-s -w" -o ../otelcol .
+
+# Vector's language comes as a package for Python 3.12 and newer.
+$(SERVERS)/vector-vrl-$(VECTOR_VRL)/bin/python:
+	@for python in python3.14 python3.13 python3.12 python3 $$HOME/.pyenv/versions/3.1[2-9]*/bin/python3; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && "$$python" -m venv $(@D)/.. && break; \
+	done; test -x $@ || { echo "vector-vrl needs Python 3.12 or newer, and none is on the PATH."; exit 2; }
+	$@ -m pip --disable-pip-version-check --no-input --quiet install vector-vrl==$(VECTOR_VRL) || { rm -rf $(@D)/..; exit 1; }
 
 docs: $(VENV)/dev.stamp ## write the generated pages anew
 	$(BIN)/python docs/generate

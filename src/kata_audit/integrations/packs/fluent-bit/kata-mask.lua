@@ -2,7 +2,7 @@
 -- name, bearer tokens, JSON web tokens, passwords in URLs, keys of AWS and GitHub, and private keys that stand in one line.
 -- It does not find secrets in arrays of bytes, in hex, or cut over several lines; `kata-audit collect` does.
 local NAMES = {
-    "password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "access_key", "private_key", "authorization",
+    "password", "passwd", "passphrase", "secret", "token", "api_key", "api-key", "apikey", "access_key", "access-key", "private_key", "private-key",
 }
 local MASK = "*masked*"
 

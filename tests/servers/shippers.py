@@ -1,0 +1,203 @@
+"""Real shippers of a test's own: a pack is written, lines are put where it reads, and what comes out is read back.
+
+Each gives one record a line, in order, as a flat mapping with the fields that all packs make.
+"""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kata_audit.integrations.pack import Value, fill_in
+from kata_audit.wiring import integration_file, integration_packs
+
+_SERVERS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kata-audit" / "servers"
+FLUENT_BIT = _SERVERS / "fluent-bit-4.2.2" / "fluent-bit"
+OTELCOL = _SERVERS / "otelcol-contrib-0.155.0" / "otelcol"
+VRL = _SERVERS / "vector-vrl-1.0.7" / "bin" / "python"
+Record = Mapping[str, Any]
+_SECONDS = 90
+
+
+class Place(StrEnum):
+    """Where a line stands; the value is the name of the pack's list of such files."""
+
+    JOURNAL = "journal"
+    HOST = "host_files"
+    AUDIT = "audit_files"
+    POD = "pod_files"
+    CONSOLE = "console_files"
+
+
+TRANSPORTS = {Place.JOURNAL: "journal", Place.POD: "cri", Place.CONSOLE: "console"}
+
+
+class Shipper(NamedTuple):
+    """One that can be run here: its pack's name, its program, and what runs lines through it in a folder."""
+
+    name: str
+    program: Path
+    run: Callable[[Path, Place, Sequence[bytes]], list[Record]]
+
+    def is_here(self) -> bool:
+        """Say whether `make servers-all` has made it."""
+        return self.program.is_file()
+
+
+def _write_pack(name: str, folder: Path, places: Mapping[str, Value]) -> None:
+    pack = integration_packs()[name]
+    for file in pack.files:
+        (folder / file).write_text(fill_in(pack, integration_file(pack, file), places))
+
+
+def _change(path: Path, old: str, new: str) -> None:
+    """Replace what a test cannot have; a pack that no longer holds it is a failure."""
+    text, count = re.subn(old, lambda _: new, path.read_text(), flags=re.MULTILINE)
+    assert count, f"{path.name} has no {old}"
+    path.write_text(text)
+
+
+def _places(folder: Path) -> dict[str, Value]:
+    pods = folder / "pods" / "kube-system_kata-deploy_0-1" / "kata"
+    pods.mkdir(parents=True)
+    (folder / "state").mkdir()
+    named = {place.value: (f"{folder}/{place.value}.log",) for place in Place}
+    return {**named, Place.POD.value: (f"{pods}/*.log",), "state_folder": f"{folder}/state"}
+
+
+def _put(folder: Path, place: Place, lines: Sequence[bytes]) -> None:
+    path = folder / f"{place.value}.log" if place is not Place.POD else next(folder.glob("pods/*/*")) / "0.log"
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+def _until(command: Sequence[str | Path], folder: Path, read: Callable[[], list[Record]], count: int) -> list[Record]:
+    """Run a program until what it wrote holds so many records; it must not end before."""
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        process = subprocess.Popen([str(part) for part in command], cwd=folder, stdout=out, stderr=err)
+        try:
+            end = time.monotonic() + _SECONDS
+            while len(records := read()) < count:
+                assert process.poll() is None, (folder / "stderr").read_text()
+                assert time.monotonic() < end, (folder / "stderr").read_text()
+                time.sleep(0.1)
+        finally:
+            process.kill()
+            process.wait()
+    return records
+
+
+_JOURNAL_INPUT = r"^\[INPUT\]\n    Name +systemd\n(?:    .*\n)+"
+
+
+def _fluent_bit(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run Fluent Bit: it lacks the journal's input and Lua, so that entries are read as JSON, and nothing is masked."""
+    _write_pack("fluent-bit", folder, _places(folder))
+    journal = ["Name tail", "Tag kata.journal", f"Path {folder}/journal.log", "Parser test_json"]
+    journal += ["Read_from_Head On", "Buffer_Max_Size 16M"]
+    _change(folder / "kata-inputs.conf", _JOURNAL_INPUT, "\n    ".join(["[INPUT]", *journal]) + "\n")
+    _change(folder / "kata-parsers.conf", r"\A", "[PARSER]\n    Name test_json\n    Format json\n\n")
+    _change(folder / "fluent-bit.conf", "^@INCLUDE kata-mask.conf\n", "")
+    (folder / "kata-output.conf").write_text("[OUTPUT]\n    Name stdout\n    Match *\n    Format json_lines\n")
+    _put(folder, place, lines)
+
+    def read() -> list[Record]:
+        whole = (folder / "stdout").read_bytes().rpartition(b"\n")[0].splitlines()
+        return [json.loads(line) for line in whole if line.startswith(b"{")]
+
+    return _until([FLUENT_BIT, "fluent-bit.conf"], folder, read, len(lines))
+
+
+_OTELCOL_TEST = """
+receivers:
+  file_log/test-journal:
+    start_at: beginning
+    include: ["{folder}/journal.log"]
+    max_log_size: 16MiB
+    attributes: {{kata_transport: journal}}
+    operators: [{{type: json_parser, parse_to: body}}]
+exporters:
+  file/test: {{path: "{folder}/out.json", flush_interval: 200ms}}
+processors:
+  batch/kata: {{timeout: 200ms}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    logs/kata:
+      receivers: [file_log/kata, file_log/kata-pods, file_log/kata-consoles, file_log/test-journal]
+      exporters: [file/test]
+"""
+
+
+def _otelcol(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run the Collector: entries of the journal are read from a file as JSON, in place of `journalctl`."""
+    _write_pack("otelcol", folder, _places(folder))
+    (folder / "test.yaml").write_text(_OTELCOL_TEST.format(folder=folder))
+    _put(folder, place, lines)
+    out = folder / "out.json"
+
+    def read() -> list[Record]:
+        whole = out.read_bytes().rpartition(b"\n")[0].splitlines() if out.is_file() else []
+        return [record for line in whole for record in _otlp_records(json.loads(line))]
+
+    return _until([OTELCOL, "--config", "kata.yaml", "--config", "test.yaml"], folder, read, len(lines))
+
+
+def _otlp_records(request: Mapping[str, Any]) -> Iterator[Record]:
+    for resource in request["resourceLogs"]:
+        for scope in resource["scopeLogs"]:
+            for record in scope["logRecords"]:
+                row = {one["key"]: _otlp_value(one["value"]) for one in record.get("attributes", ())}
+                yield {**row, "log": _otlp_value(record["body"]), "record_time": _iso(int(record.get("timeUnixNano", 0)))}
+
+
+def _otlp_value(value: Mapping[str, Any]) -> Any:
+    if "kvlistValue" in value:
+        return {part["key"]: _otlp_value(part["value"]) for part in value["kvlistValue"].get("values", ())}
+    if "arrayValue" in value:
+        return [_otlp_value(part) for part in value["arrayValue"].get("values", ())]
+    return next(iter(value.values()), None)
+
+
+def _iso(time_ns: int) -> str:
+    return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{time_ns % 10**9:09d}Z"
+
+
+_VRL_TEST = """
+import json, sys
+from vector_vrl import execute_vrl
+program = "".join(open(name).read() for name in ("kata-mask.vrl", "kata.vrl"))
+json.dump(execute_vrl(program, json.load(sys.stdin)), sys.stdout)
+"""
+
+
+def _vector(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run the two programs of Vector's pack in Vector's own compiler and runtime, on events as its sources make them."""
+    _write_pack("vector", folder, _places(folder))
+    events = [json.dumps(_vector_event(place, line)) for line in lines]
+    command = [str(VRL), "-c", _VRL_TEST]
+    done = subprocess.run(command, cwd=folder, input=json.dumps(events).encode(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return list(json.loads(done.stdout))
+
+
+def _vector_event(place: Place, line: bytes) -> Record:
+    transport = TRANSPORTS.get(place, "host-file")
+    if place is not Place.JOURNAL:
+        return {"message": line.decode("utf-8", "replace"), "kata_transport": transport}
+    entry = json.loads(line)
+    message = entry.pop("MESSAGE", None)
+    text = bytes(message).decode("utf-8", "replace") if isinstance(message, list) else message
+    return {**entry, "message": text, "kata_transport": transport}
+
+
+SHIPPERS = (
+    Shipper("fluent-bit", FLUENT_BIT, _fluent_bit),
+    Shipper("otelcol", OTELCOL, _otelcol),
+    Shipper("vector", VRL, _vector),
+)
