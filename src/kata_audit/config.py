@@ -22,6 +22,7 @@ from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of
 from kata_audit.exporters.kafka_settings import Sasl
 from kata_audit.exporters.settings import Destination, DestinationKind, Network, mistakes_of
 from kata_audit.predicate.language import parse_query
+from kata_audit.receivers.receive_settings import Receive, ReceiveKind, mistakes_of_receive
 from kata_audit.schema.fieldset import FieldSetName
 from kata_audit.schema.finding import Level
 from kata_audit.schema.source import Transport
@@ -166,6 +167,8 @@ class Config:
     """Alerts, `[alerts]`."""
     export: tuple[Export, ...] = ()
     """Systems that records go to, `[[export]]` each."""
+    receive: tuple[Receive, ...] = ()
+    """Places where `collect` takes what other shippers send, `[[receive]]` each."""
     metrics_file: Path | None = None
     """File that `collect` writes its numbers to, for the textfile collector of Prometheus' node exporter."""
 
@@ -459,11 +462,16 @@ def _mistakes_of_export(_: Mapping[str, Any], one: Export | None) -> Iterator[tu
         yield ("query",), f"`query` is none: {error.message}"
 
 
+def _mistakes_of_receive(_: Mapping[str, Any], one: Receive | None) -> Iterator[tuple[Place, str]]:
+    return (((key,), message) for key, message in ([] if one is None else mistakes_of_receive(one)))
+
+
 def _mistakes_of_all(values: Mapping[str, Any], _: Config | None) -> Iterator[tuple[Place, str]]:
-    names = [None if one is None else one.name for one in values.get("export") or ()]
-    for at, name in enumerate(names):
-        if name is not None and name in names[:at]:
-            yield ("export", at, "name"), f"there is another export `{name}`"
+    for key in ("export", "receive"):
+        names = [None if one is None else one.name for one in values.get(key) or ()]
+        for at, name in enumerate(names):
+            if name is not None and name in names[:at]:
+                yield (key, at, "name"), f"there is another {key} `{name}`"
 
 
 def _mistakes_of_alerting(values: Mapping[str, Any], _: Alerting | None) -> Iterator[tuple[Place, str]]:
@@ -495,12 +503,14 @@ _LISTED: dict[str, type[Any]] = {
     "agent": AgentInput,
     "alerts.destination": Destination,
     "export": Export,
+    "receive": Receive,
 }
 """What stands in each list of tables."""
 _MISTAKES: dict[type[Any], Callable[[Mapping[str, Any], Any], Iterable[tuple[Place, str]]]] = {
     Config: _mistakes_of_all,
     Destination: _mistakes_of_destination,
     Export: _mistakes_of_export,
+    Receive: _mistakes_of_receive,
     Alerting: _mistakes_of_alerting,
     BaselineSettings: _mistakes_of_baseline,
 }
@@ -563,6 +573,18 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "silence_minutes": _read_wait,
     "export.kind": _read_word(ExportKind),
     "fields": _read_word(FieldSetName),
+    "receive.kind": _read_word(ReceiveKind),
+    "listen": _read_text,
+    "text_field": _read_text,
+    "transport_field": _read_text,
+    "identifier_field": _read_text,
+    "path_field": _read_text,
+    "cursor_field": _read_text,
+    "node_field": _read_text,
+    "time_field": _read_text,
+    "certificate_file": _read_path,
+    "key_file": _read_path,
+    "client_ca_file": _read_path,
     "query": _read_text,
     "raw": _read_yes,
     "backlog": _read_yes,

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from kata_audit.clock import SystemClock
@@ -403,11 +404,13 @@ def collecting(root: Path, config: "Config", *, always_journal: bool = False) ->
     from kata_audit.pipeline.collect import Collector
     from kata_audit.pipeline.own import OwnRecords
     from kata_audit.pipeline.shedding import Holding
+    from kata_audit.wiring_receive import receiving
 
     clock, node = SystemClock(), config.node or default_node()
-    with writing(root, node=node) as writer:
+    wake = Event()
+    with writing(root, node=node) as writer, receiving(config, node, wake) as inlets:
         key = fingerprint_key(root, writer)
-        watches = _watches(config, node, key, always_journal=always_journal)
+        watches = [*_watches(config, node, key, always_journal=always_journal), *inlets]
         own = OwnRecords("collect", node=node, tenant=config.tenant, clock=clock)
         own.say("collect.started", "INFO", "The collector has started.")
         yield Collector(
@@ -418,6 +421,7 @@ def collecting(root: Path, config: "Config", *, always_journal: bool = False) ->
             clock=clock,
             key=key,
             holding=Holding(derivation()),
+            wake=wake,
             spool_bytes=config.spool_max_bytes,
         )
 
@@ -432,7 +436,7 @@ def _watches(config: "Config", node: str, key: bytes, *, always_journal: bool) -
     from kata_audit.receivers.vsock import AgentWatch, Guest
 
     clock = SystemClock()
-    is_named = bool(config.file or config.fifo or config.agent)
+    is_named = bool(config.file or config.fifo or config.agent or config.receive)
     watches: list[Watch] = []
     for journal in config.journal or ((JournalInput(),) if always_journal or not is_named else ()):
         chosen = [f"--directory={journal.directory}"] if journal.directory else []

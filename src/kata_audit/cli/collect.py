@@ -1,6 +1,5 @@
 """`kata-audit collect`."""
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ def command(*, journal: bool, metrics_file: Path | None, store: Path) -> None:
         from kata_audit.telemetry import notify
 
         notify("READY=1")
-        run(collector, stopped=stop.asked, rest=lambda: time.sleep(_REST_SECS), told=teller.tell)
+        run(collector, stopped=stop.asked, rest=partial(collector.rest, _REST_SECS), told=teller.tell)
         notify("STOPPING=1")
         teller.tell(last=True)
     counts = collector.counts

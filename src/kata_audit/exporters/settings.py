@@ -16,8 +16,8 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MOST_SECRET_BYTES = 64 * 1024
 
 
-class Endpoint(Protocol):
-    """What is known of anything that is connected to: whose name it has, where its secret is, and how it may be reached."""
+class WithSecret(Protocol):
+    """Anything that has a secret: what it is called, and where its secret is."""
 
     @property
     def name(self) -> str:
@@ -33,6 +33,10 @@ class Endpoint(Protocol):
     def secret_env(self) -> str | None:
         """Environment variable with its secret, in place of a file."""
         ...
+
+
+class Endpoint(WithSecret, Protocol):
+    """What is known of anything that is connected to: whose name it has, where its secret is, and how it may be reached."""
 
     @property
     def ca_file(self) -> Path | None:
@@ -142,8 +146,8 @@ def mistakes_of_url(url: str, *, plaintext: bool) -> Iterator[str]:
         yield "`url` has a part behind `#`, which is never sent"
 
 
-def read_secret(one: Endpoint, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Read a destination's secret, without the white space around it; None where it has none.
+def read_secret(one: WithSecret, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Read a secret, without the white space around it; None where it has none.
 
     It is read for each attempt, so that a new secret needs no restart.
 

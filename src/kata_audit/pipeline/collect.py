@@ -7,6 +7,7 @@ dropped is dropped by class, and told. Nothing is acknowledged, counted or forgo
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from threading import Event
 from typing import NamedTuple
 
 import pyarrow.compute as pc
@@ -20,6 +21,7 @@ from kata_audit.pipeline.own import OwnRecords, together
 from kata_audit.pipeline.shedding import Holding
 from kata_audit.receivers.base import Follower, Told, Watch
 from kata_audit.receivers.file import CHUNK_BYTES
+from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.record import EvidenceRows
 from kata_audit.schema.source import Chunk
 from kata_audit.store.durable import FULL
@@ -98,6 +100,18 @@ class _Tail:
             self._waiting = Open()
             yield self._new(ready)
 
+    def acknowledge(self) -> None:
+        """Say how far all that was given is durable, now that it is; what is held back here is not."""
+        if self._last is None or not self.follower.waits:
+            return
+        end = self._last.offset + len(self._last.data)
+        if self._held is not None and len(self._held.data) > self._held.given:
+            end = self._held.offset + self._held.given
+        if self._waiting.rows is not None and self._waiting.rows.num_rows:
+            first = parse_cursor(self._waiting.rows.column("cursor")[0].as_py())
+            end = first.offset if first is not None else self._last.offset
+        self.follower.acknowledge(end)
+
     def _is_held_long(self) -> bool:
         waits = self._waiting.rows is not None and self._waiting.rows.num_rows > 0
         in_line = self._held is not None and self._held.group is not None
@@ -123,6 +137,7 @@ class Collector:
         clock: For waiting and holding.
         key: Key of the fingerprints in masks.
         holding: Holds what cannot wait while there is no room.
+        wake: Set by whoever has something to be taken at once.
         spool_bytes: How much may wait to be sealed until nothing more is read.
     """
 
@@ -136,10 +151,12 @@ class Collector:
         clock: Clock,
         key: bytes,
         holding: Holding,
+        wake: Event | None = None,
         spool_bytes: int = SPOOL_BYTES,
     ) -> None:
         self._watches, self._writer, self._sealer, self._own = watches, writer, sealer, own
         self._clock, self._key, self._holding, self._spool_bytes = clock, key, holding, spool_bytes
+        self._wake = wake or Event()
         self._tails: list[_Tail] = []
         self._discover_ns = self._alive_ns = 0
         self._broken: dict[str, _Retry] = {}
@@ -190,6 +207,11 @@ class Collector:
             return 0
         self._seal(lambda: self._sealer.appended(rows))
         return int(rows.num_rows)
+
+    def rest(self, secs: float) -> None:
+        """Wait a little, where nothing has come; less where something does come meanwhile that cannot be looked for."""
+        self._wake.wait(secs)
+        self._wake.clear()
 
     def _seal(self, act: Callable[[], object]) -> None:
         """Seal what is due; where a cut was sealed, merge segments, and take in what comes meanwhile."""
@@ -288,6 +310,8 @@ class Collector:
         self.counts = self.counts._replace(
             records=self.counts.records + rows.num_rows, raw_bytes=self.counts.raw_bytes + size
         )
+        for tail in self._tails:
+            tail.acknowledge()
         return rows
 
     def _forget(self) -> None:
@@ -362,7 +386,7 @@ class Collector:
             if told.lost.isdecimal():
                 details["log.records.lost"] = told.lost
                 self.counts = self.counts._replace(lost=self.counts.lost + int(told.lost))
-        self._own.say(told.event, "WARN" if told.lost is None else "ERROR", told.message, **details)
+        self._own.say(told.event, told.severity if told.lost is None else "ERROR", told.message, **details)
 
 
 def run(collector: Collector, *, stopped: Callable[[], bool], rest: Callable[[], None], told: Callable[[], None]) -> None:

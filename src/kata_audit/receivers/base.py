@@ -16,12 +16,14 @@ class Told(NamedTuple):
         message: One sentence.
         lost: How many records are missing: a number as text, `unknown`, or None where none is.
         details: What else is known.
+        severity: How bad it is where nothing is missing.
     """
 
     event: str
     message: str
     lost: str | None = None
     details: Mapping[str, str] = MappingProxyType({})
+    severity: str = "WARN"
 
 
 class Receiver(Protocol):
@@ -79,6 +81,10 @@ class Follower(Protocol):
     @property
     def stream(self) -> str:
         """Name of the stream, as cursors spell it; empty until that is known."""
+        ...
+
+    def acknowledge(self, end: int) -> None:
+        """Take note that all of the stream up to byte `end` is durable; asked only where the source waits."""
         ...
 
     def told(self) -> Iterator[Told]:

@@ -106,6 +106,9 @@ class FifoFollower:
             missing -= len(part)
         return b"".join(parts)
 
+    def acknowledge(self, _end: int) -> None:
+        """Do nothing: a fifo keeps nothing."""
+
     def told(self) -> Iterator[Told]:
         """Tell nothing: Firecracker counts what it drops itself."""
         yield from ()

@@ -170,6 +170,9 @@ class FollowedFile:
         self.ended = rest.ended
         return chunk
 
+    def acknowledge(self, _end: int) -> None:
+        """Do nothing: a file is nobody's to give back."""
+
     def told(self) -> Iterator[Told]:
         """Tell whether it was cut; see `Follower`."""
         while self._told:

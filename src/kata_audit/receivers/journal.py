@@ -115,6 +115,9 @@ class JournalFollower:
         data, self._head, self._known = self._head, b"", None
         return data
 
+    def acknowledge(self, _end: int) -> None:
+        """Do nothing: the journal keeps what it keeps, whatever was read."""
+
     def told(self) -> Iterator[Told]:
         """Tell how many entries the journal has removed before they were read; see `Follower`."""
         while self._lost:

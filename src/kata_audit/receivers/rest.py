@@ -237,6 +237,9 @@ class RestFile:
             self._offset = data.seek(self.start)
         return data, Source("file", place.node, place.tenant, transport, place.dialect)
 
+    def acknowledge(self, _end: int) -> None:
+        """Do nothing: nothing is left."""
+
     def told(self) -> Iterator[Told]:
         """Tell how it came to lie there, and whether it is shorter than it should be; see `Follower`."""
         while self._told:
@@ -266,6 +269,9 @@ class Ended:
 
     def poll(self, _size: int) -> None:
         """Give nothing."""
+
+    def acknowledge(self, _end: int) -> None:
+        """Do nothing: nothing is left."""
 
     def told(self) -> Iterator[Told]:
         """Tell what is known; see `Follower`."""

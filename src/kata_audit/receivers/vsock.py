@@ -166,6 +166,9 @@ class AgentPort:
             missing -= len(part)
         return b"".join(parts)
 
+    def acknowledge(self, _end: int) -> None:
+        """Do nothing: an agent keeps nothing."""
+
     def told(self) -> Iterator[Told]:
         """Tell nothing: the agent counts what it drops itself."""
         yield from ()

@@ -151,6 +151,9 @@ class Failing:
     def poll(self, size: int) -> None:  # noqa: ARG002
         raise ReceiverError("It broke.", where=self.name)
 
+    def acknowledge(self, _end: int) -> None:
+        """Hold nothing."""
+
     def told(self) -> Iterator[Told]:
         yield from ()
 

@@ -1,0 +1,189 @@
+"""A listener: one thread with its own event loop that takes connections and hands what they bring to the inlet.
+
+Nothing that a peer does stops it: connections are counted, what they send is limited in size and time, and one that breaks a
+rule is closed alone. Nothing is answered for before it is durable.
+"""
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from threading import Event, Thread
+from typing import Any, Final, Protocol, Self
+
+from kata_audit.errors import ReceiverError
+from kata_audit.receivers.inlet import Inlet
+from kata_audit.receivers.receive_settings import Network, Receive, read_listen
+from kata_audit.receivers.shipped import Declared, Shipped, spell
+
+MOST_CONNECTIONS: Final = 256
+ANSWER_SECS: Final = 30.0
+"""How long a sender waits for the disk until it is told to try again later."""
+_LOOK_SECS: Final = 0.02
+_START_SECS: Final = 10.0
+
+
+class DroppedError(Exception):
+    """A connection is not to go on; the text says why, for tests and nobody else."""
+
+
+class Take(Protocol):
+    """What hands records to the inlet and waits until they are durable."""
+
+    async def __call__(self, read: Callable[[], Sequence[Shipped]]) -> bool:
+        """Read records when there is room for them, and say whether they became durable; what `read` raises goes on."""
+        ...
+
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Take], Coroutine[Any, Any, None]]
+"""Speaks one protocol on one connection until it ends."""
+
+
+class Listener:
+    """Takes connections of one receiver.
+
+    Args:
+        one: The receiver.
+        declared: What holds for all its records.
+        inlet: Takes the lines.
+        serve: Speaks its protocol.
+        answer_secs: How long a sender waits for the disk.
+
+    Attributes:
+        port: Where it listens, once it was started.
+    """
+
+    def __init__(
+        self, one: Receive, declared: Declared, inlet: Inlet, serve: Serve, *, answer_secs: float = ANSWER_SECS
+    ) -> None:
+        self._one, self._declared, self._inlet, self._serve, self._answer_secs = one, declared, inlet, serve, answer_secs
+        self._thread = Thread(target=self._run, name=f"receive {one.name}", daemon=True)
+        self._ready, self._problem = Event(), ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        """Begin to listen.
+
+        Raises:
+            ReceiverError: It cannot listen there, or its certificate cannot be read.
+        """
+        self._trust = trust_of(self._one)
+        self._loop = asyncio.new_event_loop()
+        self._thread.start()
+        self._ready.wait(_START_SECS)
+        if self._problem or not self.port:
+            self._thread.join(_START_SECS)
+            hint = "Choose another `listen` address, or stop who has it."
+            raise ReceiverError(f"It cannot listen there: {self._problem}.", where=self._one.listen, hint=hint)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all connections; who was not answered sends again."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_START_SECS)
+
+    def _run(self) -> None:
+        """Run the loop until it is stopped; the thread's body."""
+        try:
+            server = self._loop.run_until_complete(self._listen())
+        except OSError as error:
+            self._problem = error.strerror or "unknown"
+            self._loop.close()
+            self._ready.set()
+            return
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            self._loop.run_until_complete(asyncio.wait(self._tasks, timeout=_START_SECS))
+        self._loop.close()
+
+    async def _listen(self) -> asyncio.Server:
+        address = read_listen(self._one.listen)
+        assert address is not None, "config.py looks at it"
+        return await asyncio.start_server(self._connected, address.host, address.port, ssl=self._trust)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            if len(self._tasks) >= MOST_CONNECTIONS or not is_allowed(writer.get_extra_info("peername"), self._one.allow):
+                return
+            self._tasks.add(task)
+            await self._serve(reader, writer, self._take)
+        except (
+            DroppedError,
+            OSError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+            TimeoutError,
+            asyncio.CancelledError,
+        ):
+            pass  # that connection has ended; what it was not answered for comes again
+        finally:
+            self._tasks.discard(task)
+            with suppress(OSError):
+                writer.close()
+
+    async def _take(self, read: Callable[[], Sequence[Shipped]]) -> bool:
+        """Offer records as lines, and wait until they are durable; one sender at a time holds records in memory."""
+        loop = asyncio.get_running_loop()
+        durable = loop.create_future()
+
+        def done() -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(_settle, durable)
+
+        try:
+            async with asyncio.timeout(self._answer_secs):
+                async with self._turn:
+                    while not self._inlet.has_room:  # noqa: ASYNC110 - a thread makes room, not this loop
+                        await asyncio.sleep(_LOOK_SECS)
+                    lines = [spell(one, self._one.fields, self._declared) for one in read()]
+                    self._inlet.offer(lines, done)
+                    del lines
+                await durable
+        except TimeoutError:
+            return False
+        return True
+
+
+def _settle(durable: "asyncio.Future[None]") -> None:
+    if not durable.done():
+        durable.set_result(None)
+
+
+def is_allowed(peer: object, allowed: Sequence[Network]) -> bool:
+    """Say whether a peer's address lies in one of the networks; without networks all do."""
+    if not allowed:
+        return True
+    address = ipaddress.ip_address(str(peer[0]).partition("%")[0]) if isinstance(peer, tuple) else None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address is not None and any(address.version == one.version and address in one for one in allowed)
+
+
+def trust_of(one: Receive) -> ssl.SSLContext | None:
+    """Make what speaks TLS for a receiver; None where it speaks plaintext.
+
+    Raises:
+        ReceiverError: Certificate or key cannot be read.
+    """
+    if one.certificate_file is None:
+        return None
+    try:
+        trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        trust.load_cert_chain(one.certificate_file, one.key_file)
+        if one.client_ca_file is not None:
+            trust.load_verify_locations(one.client_ca_file)
+            trust.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        hint = "Name PEM files that this user can read, and the key that belongs to the certificate."
+        raise ReceiverError("Certificate or key cannot be read.", where=f"receive {one.name}", hint=hint) from error
+    return trust

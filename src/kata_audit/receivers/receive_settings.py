@@ -1,0 +1,137 @@
+"""What a receiver of other shippers' records is set up with, `[[receive]]`; `config.py` reads it."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from kata_audit.receivers.shipped import Fields
+from kata_audit.schema.source import Transport
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_LISTEN: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<four>[0-9.]{7,15})):(?P<port>[0-9]{1,5})")
+_PORTS: Final = range(1 << 16)
+
+
+class ReceiveKind(StrEnum):
+    """What is spoken there."""
+
+    HTTP = "http"
+    """POSTs of JSON: an object a line, or an array; also what kube-apiserver posts to its audit webhook."""
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """One place where `collect` takes records that other shippers send, `[[receive]]`."""
+
+    name: str
+    """What it is called in messages and in the names of its streams."""
+    kind: ReceiveKind
+    """What is spoken there."""
+    listen: str
+    """Address and port: `127.0.0.1:9880`, `[::1]:9880`; 0 as port is any that is free."""
+    tenant: str | None = None
+    """Whose records they are; left out, the tenant of the whole configuration."""
+    transport: Transport | None = None
+    """How the lines of all records once came; left out, a field says it, or they are bare and of unknown origin."""
+    text_field: str = ""
+    """Field that holds the line; left out, the whole record is the line. Dots lead into maps."""
+    transport_field: str = ""
+    """Field that holds the line's transport, by the names that `transport` takes."""
+    identifier_field: str = ""
+    """Field that holds the program's syslog identifier, for entries of the journal whose own field was lost."""
+    path_field: str = ""
+    """Field that holds the path of the file that the line was read from."""
+    cursor_field: str = ""
+    """Field that holds the name of the record at its source: what was sent twice is known by it."""
+    node_field: str = ""
+    """Field that holds the name of the node; left out, they are of the collector's node."""
+    time_field: str = ""
+    """Field that holds the record's time, in seconds since 1970 or as RFC 3339; not asked for where the protocol has one."""
+    certificate_file: Path | None = None
+    """Certificate that we show, and those behind it, in PEM; with it, only TLS is spoken."""
+    key_file: Path | None = None
+    """Its private key, in PEM."""
+    client_ca_file: Path | None = None
+    """Certificates that those of senders are checked against, in PEM; left out, none is asked for."""
+    secret_file: Path | None = None
+    """File with the secret that senders must show."""
+    secret_env: str | None = None
+    """Environment variable with it, in place of a file."""
+    allow: tuple[Network, ...] = ()
+    """Networks that may send, as CIDR; left out, all."""
+    plaintext: bool = False
+    """Whether others than this machine may speak without TLS."""
+
+    @property
+    def fields(self) -> Fields:
+        """Which fields of a record carry what."""
+        return Fields(
+            self.text_field,
+            self.transport_field,
+            self.identifier_field,
+            self.path_field,
+            self.cursor_field,
+            self.node_field,
+            self.time_field,
+        )
+
+
+def read_listen(text: str) -> Address | None:
+    """Read an address and a port; None where a text is none."""
+    found = _LISTEN.fullmatch(text)
+    if found is None or int(found["port"]) not in _PORTS:
+        return None
+    try:
+        host = ipaddress.ip_address(found["six"] or found["four"])
+    except ValueError:
+        return None
+    return Address(str(host), int(found["port"]))
+
+
+def mistakes_of_receive(one: Receive) -> Iterator[tuple[str, str]]:
+    """Say what keeps settings from being a receiver: the key, and why."""
+    if one.secret_file is not None and one.secret_env is not None:
+        yield "secret_env", "`secret_env` and `secret_file` are two places for one secret; name one"
+    if (one.certificate_file is None) != (one.key_file is None):
+        yield "certificate_file", "`certificate_file` and `key_file` belong together; one is missing"
+    if one.client_ca_file is not None and one.certificate_file is None:
+        yield "client_ca_file", "`client_ca_file` is nothing without TLS; name `certificate_file` and `key_file`"
+    yield from _mistakes_of_address(one)
+    yield from _mistakes_of_fields(one)
+
+
+def _mistakes_of_address(one: Receive) -> Iterator[tuple[str, str]]:
+    """Say what would let strangers send, or listen in."""
+    address = read_listen(one.listen)
+    if address is None:
+        yield "listen", "`listen` is no address and port, such as `127.0.0.1:9880`"
+        return
+    if ipaddress.ip_address(address.host).is_loopback:
+        return
+    if one.certificate_file is None and not one.plaintext:
+        yield "listen", "`listen` is open to other machines without TLS; name `certificate_file`, or set `plaintext`"
+    if one.secret_file is None and one.secret_env is None and one.client_ca_file is None and not one.allow:
+        yield "listen", "`listen` is open to anybody; name `secret_file`, `client_ca_file` or `allow`"
+
+
+def _mistakes_of_fields(one: Receive) -> Iterator[tuple[str, str]]:
+    if one.transport is not None and one.transport_field:
+        yield "transport_field", "`transport` says it of all records already; name one of the two"
+    if one.transport is Transport.JOURNAL_EXPORT:
+        yield "transport", "entries of the journal come as records here; say `journal-json`"
+    is_entry = one.transport in (None, Transport.JOURNAL_JSON)
+    if one.identifier_field and not (is_entry and (one.transport or one.transport_field)):
+        yield "identifier_field", "`identifier_field` is for entries of the journal: transport `journal-json`"
+    if one.transport is Transport.AUDIT_EVENTLIST and any(one.fields):
+        yield "transport", "a body of the audit webhook has no fields; leave the fields out"
