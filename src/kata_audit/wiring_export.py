@@ -38,6 +38,7 @@ def record_exporter(one: "Export") -> "RecordExporter":
     from kata_audit.exporters.loki import Loki
     from kata_audit.exporters.otlp import Otlp
     from kata_audit.exporters.splunk import Splunk
+    from kata_audit.exporters.syslog import Syslog
 
     make: dict[ExportKind, Callable[[Export], RecordExporter]] = {
         ExportKind.FILE: RecordFile,
@@ -48,6 +49,7 @@ def record_exporter(one: "Export") -> "RecordExporter":
         ExportKind.KAFKA: _kafka,
         ExportKind.OTLP: Otlp,
         ExportKind.FORWARD: Forward,
+        ExportKind.SYSLOG: Syslog,
     }
     return make[one.kind](one)
 

@@ -61,8 +61,7 @@ filter: {{rules: [a], n: {{node|startswith: lab}}, condition: not n}}
 
 
 _SYSLOG = (
-    b"\x02\x07\x40"
-    b"<34>1 2003-10-11T22:14:15.003Z m.example.com su - ID47 - \xef\xbb\xbf'su root' failed\n<13>1 - - - - - [a\n",
+    b"\x02\x07\x40<34>1 2003-10-11T22:14:15.003Z m.example.com su - ID47 - \xef\xbb\xbf'su root' failed\n<13>1 - -\n",
     b'\x01\x2072 <165>1 2003-10-11T22:14:15.003Z m ev 7 - [a@1 b="3" c="\\\\\\]"][d e="f"] x4 <1>a',
     b"\x00<30>Nov  5 07:00:01 w1 kata[4711]: a: b\r\n<30>2026-11-05T07:00:01.5+01:00 w1 kata: b\nnone",
 )

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from kata_audit.exporters.kafka_settings import Sasl, mistakes_of_brokers
 from kata_audit.exporters.settings import Network, mistakes_of_url
 from kata_audit.schema.fieldset import FieldSetName
+from kata_audit.wire.syslog import FACILITIES
 
 
 class ExportKind(StrEnum):
@@ -32,6 +33,8 @@ class ExportKind(StrEnum):
     """Fluentd or Fluent Bit, by the Forward protocol."""
     KAFKA = "kafka"
     """A topic of Kafka; needs `pip install 'kata-audit[kafka]'`."""
+    SYSLOG = "syslog"
+    """A syslog server, by RFC 5424 over TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Export:
     backlog: bool = True
     """Whether a new destination is sent what the store held before."""
     into: str | None = None
-    """What it goes into there: the data stream, index or topic; left out, that of its kind."""
+    """What it goes into there: the data stream, index, topic or facility; left out, that of its kind."""
     user: str | None = None
     """Who logs in with the secret as password; left out, the secret is a token or key."""
     sasl: Sasl = Sasl.SCRAM_SHA_512
@@ -94,6 +97,7 @@ FIELDS: Final = {
     ExportKind.OTLP: FieldSetName.OTEL,
     ExportKind.FORWARD: FieldSetName.OTEL,
     ExportKind.KAFKA: FieldSetName.OTEL,
+    ExportKind.SYSLOG: FieldSetName.OTEL,
 }
 """The field set of a kind where none is named."""
 
@@ -130,6 +134,8 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         yield from mistakes_of_brokers(one, one.into)
     elif one.sasl is not Sasl.SCRAM_SHA_512:
         yield "sasl", f"`sasl` is nothing for kind `{one.kind}`"
+    if one.kind is ExportKind.SYSLOG:
+        yield from _mistakes_of_syslog(one)
 
 
 def _mistakes_of_loki(one: Export) -> Iterator[tuple[str, str]]:
@@ -168,6 +174,26 @@ def _mistakes_of_forward(one: Export) -> Iterator[tuple[str, str]]:
     """Say what is no place of a Forward server."""
     if one.user is not None:
         yield "user", "`user` is nothing for kind `forward`: its secret is a shared key"
+    yield from _mistakes_of_place(one)
+
+
+def _mistakes_of_syslog(one: Export) -> Iterator[tuple[str, str]]:
+    """Say what syslog has no place for."""
+    if one.fields is not None:
+        yield "fields", "`fields` is nothing for kind `syslog`: its structured data have the names of the record's columns"
+    if one.into is not None and one.into not in FACILITIES:
+        yield "into", f"`into` is no facility of syslog; there are: {', '.join(FACILITIES)}"
+    if one.user is not None:
+        yield "user", "`user` is nothing for kind `syslog`: its secret is a certificate"
+    if one.secret_env is not None:
+        yield "secret_env", "`secret_env` is nothing for kind `syslog`: name in `secret_file` a certificate with its key"
+    elif one.secret_file is not None and one.url is not None and not one.url.startswith("tls:"):
+        yield "secret_file", "`secret_file` is a certificate, which is shown only by TLS"
+    yield from _mistakes_of_place(one)
+
+
+def _mistakes_of_place(one: Export) -> Iterator[tuple[str, str]]:
+    """Say what is no place of a server that is spoken to without HTTP."""
     if one.url is None:
         return
     try:

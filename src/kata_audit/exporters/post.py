@@ -7,7 +7,7 @@ it within one limit of time, and of bytes that are read.
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -110,7 +110,8 @@ class Session:
             raise PostError("its URL is not https, and `plaintext` is not set")
         async with asyncio.timeout(self._limit_secs):
             port = url.port or (443 if url.scheme == "https" else 80)
-            address = choose_address(await look_up(url.host, port), self._one.allow)
+            found = await asyncio.wrap_future(look_up(url.host, port))
+            address = choose_address(found, self._one.allow)
             client = self._connected(url.scheme)
             # What comes back is read as it comes: packed, a few bytes could be any number of them.
             plain = {"Host": url.netloc.decode("ascii"), "User-Agent": _AGENT, "Accept-Encoding": "identity"}
@@ -158,7 +159,7 @@ def explained(error: Exception, limit_secs: float) -> Exception:
     return error
 
 
-def look_up(host: str, port: int) -> Awaitable[_Found]:
+def look_up(host: str, port: int) -> Future[_Found]:
     """Ask for a name's addresses in a thread that nobody waits for: a name server that is silent holds it for minutes."""
     answer: Future[_Found] = Future()
 
@@ -172,7 +173,7 @@ def look_up(host: str, port: int) -> Awaitable[_Found]:
 
     answer.set_running_or_notify_cancel()
     Thread(target=ask, name="resolver", daemon=True).start()
-    return asyncio.wrap_future(answer)
+    return answer
 
 
 def trust_of(one: Endpoint) -> ssl.SSLContext:
@@ -214,6 +215,8 @@ def _reason(error: Exception) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "its certificate is not trusted"
+        if isinstance(cause, ssl.SSLError) and any(word in str(cause.reason) for word in ("CERTIFICATE", "UNKNOWN_CA")):
+            return "it wants a certificate of ours, or does not take the one that it was shown"
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError | ConnectionRefusedError):
         return "it cannot be connected to"
