@@ -29,10 +29,11 @@ class SyslogDouble:
 
     Args:
         tls: What it serves with; None for plain text.
+        says_end: Whether it says under TLS that it ends, as OpenSSL's programs do and GnuTLS' do not.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
+    def __init__(self, tls: ssl.SSLContext | None = None, *, says_end: bool = False) -> None:
+        self._tls, self._says_end = tls, says_end
         self.fault: Callable[[int], Fault | None] = lambda _: None
         self.messages: list[Message] = []
         self.connections = 0
@@ -77,6 +78,8 @@ class SyslogDouble:
                 read += len(data)
                 self._take(decoder.feed(data) if data else decoder.finish())
                 if not data:
+                    if self._says_end:
+                        there.unwrap()
                     return
             if fault.does == "reset":
                 there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -250,7 +250,7 @@ class Connection:
         if self._tls is None:
             return
         # Not every program says under TLS that it ends, rsyslog with GnuTLS for one: there anybody on the way can end it.
-        with suppress(ssl.SSLWantReadError, ssl.SSLEOFError):
+        with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError):
             while self._tls.read(_PIECE):
                 pass
 

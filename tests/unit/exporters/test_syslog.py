@@ -199,10 +199,11 @@ def test_a_server_that_reads_nothing_is_not_waited_for_forever() -> None:
         exporter.close()
 
 
-def test_tls_is_checked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("says_end", [True, False])
+def test_tls_is_checked(tmp_path: Path, *, says_end: bool) -> None:
     """A name's own certificate is trusted where it is named, and nowhere else."""
     public, context = certificate(tmp_path, "localhost")
-    double = SyslogDouble(context)
+    double = SyslogDouble(context, says_end=says_end)
     with double.running() as port:
         url = f"tls://localhost:{port}"
         assert sent(port, url=url).problem == "its certificate is not trusted"
