@@ -69,6 +69,14 @@ servers: ## install the real servers that tests use
 	@command -v prometheus-alertmanager >/dev/null || \
 		{ apt-get update -q && apt-get install -q -y --no-install-recommends prometheus-alertmanager; }
 	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -q -y --no-install-recommends prometheus; }
+	@$(MAKE) --no-print-directory $(SERVERS)/syslog/usr/sbin/syslog-ng
+
+# Not installed: each of the two would put out the other, and whatever writes this machine's own log.
+$(SERVERS)/syslog/usr/sbin/syslog-ng:
+	folder=$(SERVERS)/syslog && rm -rf $$folder && mkdir -p $$folder/debs/partial && apt-get update -q && \
+	for packages in "rsyslog rsyslog-gnutls rsyslog-openssl" syslog-ng-core; do \
+		apt-get install -q -y --no-install-recommends --download-only -o Dir::Cache::archives=$$folder/debs/ $$packages || exit; \
+	done && for package in $$folder/debs/*.deb; do dpkg -x $$package $$folder || exit; done
 
 servers-all: servers $(BUILT) ## the same, and those that take long to build
 
