@@ -7,7 +7,6 @@ name server may have changed its mind by then: with TLS, which is the rule, the 
 Its texts hold what a broker said, so that only its codes are read; none of its words is printed.
 """
 
-import asyncio
 import logging
 import re
 import time
@@ -181,14 +180,10 @@ def check_brokers(brokers: Iterable[tuple[str, int]], one: Brokers) -> None:
     Raises:
         KafkaProblemError: One leads to where it may not, or nowhere.
     """
-
-    async def look() -> None:
-        async with asyncio.timeout(LIMIT_SECS):
-            for host, port in brokers:
-                choose_address(await look_up(host, port), one.allow)
-
+    until = time.monotonic() + LIMIT_SECS
     try:
-        asyncio.run(look())
+        for host, port in brokers:
+            choose_address(look_up(host, port).result(max(until - time.monotonic(), 0)), one.allow)
     except Exception as error:
         said = explained(error, LIMIT_SECS)
         if not isinstance(said, PostError):
