@@ -28,6 +28,8 @@ schema_config:
   configs:
     - {{from: 2020-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {{prefix: index_, period: 24h}}}}
 ingester: {{wal: {{enabled: true, dir: {folder}/wal}}, lifecycler: {{min_ready_duration: 0s}}}}
+ruler: {{enable_api: true, rule_path: {folder}/rules-there}}
+query_range: {{parallelise_shardable_queries: false}}
 analytics: {{reporting_enabled: false}}
 limits_config:
   allow_structured_metadata: {metadata}
@@ -51,7 +53,7 @@ class Running:
         path = "query" if "time" in params else "query_range"
         asked = {"query": query, "limit": "5000", **params}
         headers = {} if tenant is None else {"X-Scope-OrgID": tenant}
-        answer = httpx.get(f"{self.url}/loki/api/v1/{path}", params=asked, headers=headers, trust_env=False, timeout=60)
+        answer = httpx.get(f"{self.url}/loki/api/v1/{path}", params=asked, headers=headers, trust_env=False, timeout=300)
         assert answer.status_code == 200, answer.text
         return list(answer.json()["data"]["result"])
 

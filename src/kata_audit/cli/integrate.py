@@ -78,9 +78,11 @@ def _values(pack: "Pack", settings: tuple[str, ...]) -> "dict[str, Value]":
 def _filled(pack: "Pack", values: "Mapping[str, Value]") -> dict[str, str]:
     from kata_audit.integrations.pack import UnsafeValueError, fill_in
     from kata_audit.wiring import integration_file
+    from kata_audit.wiring_integrate import with_rules
 
+    rules = configured().rules
     try:
-        return {name: fill_in(pack, integration_file(pack, name), values) for name in pack.files}
+        return {name: with_rules(fill_in(pack, integration_file(pack, name), values), rules) for name in pack.files}
     except UnsafeValueError as error:
         hint = "Use letters, digits and `._:/@+=-`, in lists of files `*` and `?` too."
         raise UsageError(f"The value of `{error}` would not stay a value there.", hint=hint) from error

@@ -93,7 +93,7 @@ def _metadata_of(one: Exported, line: str, own: Mapping[str, str]) -> dict[str, 
     made: dict[str, str] = {} if pairs and pairs[0][1] == one.name else {"kata_name": one.name}
     room, left_out = MAX_METADATA_BYTES, 0
     for path, text in pairs:
-        name = _name_of(path)
+        name = metadata_name(path)
         if name in _IN_LABELS:
             continue
         size = len(name) + len(text.encode())
@@ -107,7 +107,7 @@ def _metadata_of(one: Exported, line: str, own: Mapping[str, str]) -> dict[str, 
     return {**made, **own, **({"kata_left_out": str(left_out)} if left_out else {})}
 
 
-def _name_of(path: tuple[str, ...]) -> str:
+def metadata_name(path: tuple[str, ...]) -> str:
     """Make a name that Loki takes as it is: one that it would change, or not take at all, fails the whole request there."""
     name = _NO_NAME.sub("_", "_".join(path)).strip("_")
     return name[:MAX_LABEL] if name[:1].isalpha() else f"x_{name[:MAX_LABEL]}".rstrip("_")

@@ -252,6 +252,26 @@ def _parts(where: Predicate, kind: type[And] | type[Or]) -> tuple[Predicate, ...
     return where.parts if isinstance(where, kind) and where != NOTHING else (where,)
 
 
+def push_nots(where: Predicate) -> Predicate:
+    """Write a condition with `Not` above leaves alone, for languages that deny no more than a comparison.
+
+    Example:
+        >>> push_nots(Not(And((Present("body"), Not(Present("pid"))))))
+        Or(parts=(Not(part=Present(field='body')), Present(field='pid')))
+    """
+    if isinstance(where, And | Or):
+        return type(where)(tuple(push_nots(part) for part in where.parts))
+    if not isinstance(where, Not):
+        return where
+    inner = where.part
+    if isinstance(inner, Not):
+        return push_nots(inner.part)
+    if isinstance(inner, And | Or):
+        parts = tuple(push_nots(Not(part)) for part in inner.parts)
+        return Or(parts) if isinstance(inner, And) else And(parts)
+    return where
+
+
 def replace_leaves(where: Predicate, change: Callable[[Leaf], Predicate]) -> Predicate:
     """Rebuild a tree with each leaf put through `change`."""
     if isinstance(where, And):

@@ -172,3 +172,16 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
             at = at.setdefault(key, {})
         at[keys[-1]] = value
     return nested
+
+
+def name_in(fieldset: FieldSet, column: str) -> str | None:
+    """Give what a column is called in a field set where its value stays as it is; None where it is nowhere so.
+
+    Example:
+        >>> name_in(FieldSet("", False, "kata", {}, {}, (), {}), "object")
+        'kata.object'
+    """
+    rows = fieldset.fields.get(column)
+    if rows is None:
+        return f"{fieldset.rest}.{column}"
+    return next((row.to for row in rows if row.form == "same" and not row.values and not row.when), None)
