@@ -20,9 +20,12 @@ INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 SERVERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-audit/servers
 LOKI := 3.7.8
 OPENSEARCH := 2.19.1
+TENZIR := 6.20.0
+FLUENT_BIT := 4.2.2
 ELASTICSEARCH := 7.10.2
 KAFKA := 3.9.1
 BUILT := $(SERVERS)/loki-$(LOKI)/loki
+BUILT += $(SERVERS)/tenzir-$(TENZIR)/bin/tenzir $(SERVERS)/fluent-bit-$(FLUENT_BIT)/fluent-bit
 BUILT += $(SERVERS)/opensearch-$(OPENSEARCH)/Node.class
 BUILT += $(SERVERS)/elasticsearch-$(ELASTICSEARCH)/Node.class
 BUILT += $(SERVERS)/kafka-$(KAFKA)/pom.xml
@@ -86,6 +89,15 @@ $(SERVERS)/loki-$(LOKI)/loki: tests/servers/loki/main.go tests/servers/loki/go.m
 	cd $(@D)/source && go mod download github.com/grafana/loki/v3@v$(LOKI) && \
 		cp "$$(go list -mod=mod -m -f '{{.Dir}}' github.com/grafana/loki/v3)/go.sum" . && chmod u+w go.sum && \
 		nice -n 19 env GOFLAGS="-p=1 -mod=mod" go build -ldflags "-s -w" -o ../loki .
+
+# Fluent Bit comes as no package of its own; the engine of Tenzir holds one.
+$(SERVERS)/tenzir-$(TENZIR)/bin/tenzir: | $(BIN)/python
+	$(BIN)/python -m venv $(SERVERS)/tenzir-$(TENZIR)
+	$(SERVERS)/tenzir-$(TENZIR)/bin/pip --disable-pip-version-check --no-input --quiet install tenzir==$(TENZIR)
+
+$(SERVERS)/fluent-bit-$(FLUENT_BIT)/fluent-bit: tests/servers/fluent-bit/extract.py $(SERVERS)/tenzir-$(TENZIR)/bin/tenzir
+	mkdir -p $(@D)
+	$(BIN)/python $< $(SERVERS)/tenzir-$(TENZIR)/lib/python*/site-packages/tenzir/bundled/libexec/tenzir-engine $@
 
 $(SERVERS)/opensearch-$(OPENSEARCH)/Node.class: tests/servers/opensearch/Node.java tests/servers/opensearch/pom.xml
 $(SERVERS)/elasticsearch-$(ELASTICSEARCH)/Node.class: tests/servers/elasticsearch/Node.java tests/servers/elasticsearch/pom.xml

@@ -12,8 +12,14 @@ import msgpack
 from kata_audit.wire import forward
 
 
+class Last(bytes):
+    """An answer behind which the connection is closed."""
+
+
 class ForwardDouble:
     """What a server took, and how it answers.
+
+    `is_rude` is whether it closes the connection on who knows another key, as Fluent Bit does.
 
     Args:
         key: Its shared key; None for none.
@@ -22,6 +28,7 @@ class ForwardDouble:
     def __init__(self, key: str | None = None) -> None:
         self.key = key
         self.hello = forward.Hello(b"nonce-of-16-bytes", b"")
+        self.is_rude = False
         self.messages: list[forward.Message] = []
         self.answer: Callable[[forward.Message], bytes | None] = lambda one: forward.encode_ack(one.chunk or "")
 
@@ -57,6 +64,8 @@ class ForwardDouble:
             for told in unpacker:
                 if not is_in:
                     salt = forward.check_ping(told, self.hello, self.key or "")
+                    if salt is None and self.is_rude:
+                        return
                     connection.sendall(forward.encode_pong(self.hello, "double", salt, self.key or ""))
                     is_in = salt is not None
                     continue
@@ -66,3 +75,5 @@ class ForwardDouble:
                 if answer is None:
                     return
                 connection.sendall(answer)
+                if isinstance(answer, Last):
+                    return

@@ -1,7 +1,7 @@
 """Fluentd and Fluent Bit, by the Forward protocol: one message for each request, taken when its chunk is acknowledged.
 
 Where a shared key is set, both sides prove that they know it before a record is sent. Without one nothing is waited for: a
-server that wants a key closes the connection.
+server that wants a key greets in place of an acknowledgement.
 """
 
 import secrets
@@ -24,6 +24,7 @@ from kata_audit.wire import forward
 TAG: Final = "kata"
 _MOST_ANSWER: Final = 64 * 1024
 _MOST_PIECES: Final = 64
+_KEY: Final = "put the server's `shared_key` into the secret"
 
 
 class Forward:
@@ -37,6 +38,7 @@ class Forward:
     def __init__(self, one: Export, *, limit_secs: float = LIMIT_SECS) -> None:
         self._one, self._limit_secs = one, limit_secs
         self._connection: Connection | None = None
+        self._is_known = False
         self._answers = _answers()
 
     def export(self, records: Sequence[Exported]) -> Receipt:
@@ -46,13 +48,17 @@ class Forward:
         try:
             connection = self._connected()
             connection.send(forward.encode_message(self._one.into or TAG, entries, chunk, is_zipped=self._one.gzip))
-            is_taken = forward.decode_ack(self._next(connection)) == chunk
-        except (PostError, UsageError) as error:
+            told = self._next(connection)
+        except PostError as error:
+            is_new = self._connection is not None and not self._is_known
             self.close()
+            return Receipt(0, problem=f"{error}; where it has a `shared_key`, name its secret" if is_new else str(error))
+        except UsageError as error:
             return Receipt(0, problem=str(error))
-        if not is_taken:
+        if forward.decode_ack(told) != chunk:
             self.close()
-            return Receipt(0, problem="it acknowledged something else; look at what `url` leads to")
+            return Receipt(0, problem=_problem(told))
+        self._is_known = True
         return Receipt(len(records))
 
     def close(self) -> None:
@@ -66,26 +72,29 @@ class Forward:
             assert self._one.url is not None
             key = read_secret(self._one)
             self._connection = Connection(self._one, self._one.url, limit_secs=self._limit_secs)
-            self._answers = _answers()
+            self._answers, self._is_known = _answers(), key is not None
             if key is not None:
                 self._greet(self._connection, key)
         return self._connection
 
     def _greet(self, connection: Connection, key: str) -> None:
         """Prove that we know the key, and have it proven."""
-        salt = secrets.token_bytes(16)
+        salt = secrets.token_hex(16).encode()
         try:
             hello = forward.decode_hello(self._next(connection))
-            if hello.auth:
-                raise PostError(
-                    "it wants a user and password beside the key, which are not sent; switch `user_auth` off there"
-                )
             connection.send(forward.encode_ping(hello, socket.gethostname(), salt, key))
-            is_in = forward.check_pong(self._next(connection), hello, salt, key)
+            is_in = forward.check_pong(self._pong(connection), hello, salt, key)
         except forward.ForwardError as error:
             raise PostError("it does not greet as the protocol says; look whether `shared_key` is set there") from error
-        if not is_in:
-            raise PostError("the shared key is another there; put the server's `shared_key` into the secret")
+        if not is_in:  # whether a user is wanted cannot be told: Fluent Bit sends what users are asked with in any case
+            raise PostError(f"it does not let us in: {_KEY}, and switch users (`user_auth`, `security.users`) off there")
+
+    def _pong(self, connection: Connection) -> Any:
+        """Wait for the end of the handshake; Fluent Bit does not say that it knows another key."""
+        try:
+            return self._next(connection)
+        except PostError as error:
+            raise PostError(f"it broke off when we proved our key: {_KEY}") from error
 
     def _next(self, connection: Connection) -> Any:
         """Wait for the next thing that it says."""
@@ -106,4 +115,14 @@ class Forward:
 
 
 def _answers() -> "msgpack.Unpacker":
-    return msgpack.Unpacker(max_buffer_size=_MOST_ANSWER)
+    """Read what Fluent Bit says too, whose random bytes are marked as text."""
+    return msgpack.Unpacker(max_buffer_size=_MOST_ANSWER, unicode_errors="surrogateescape")
+
+
+def _problem(told: Any) -> str:
+    """Say what is wrong where no acknowledgement came."""
+    try:
+        forward.decode_hello(told)
+    except forward.ForwardError:
+        return "it acknowledged something else; look at what `url` leads to"
+    return "it wants a shared key; name its secret"

@@ -38,7 +38,10 @@ class Message(NamedTuple):
 
 
 class Hello(NamedTuple):
-    """What a server begins with: what the digests are made with; `auth` is not empty where it wants a user."""
+    """What a server begins with: what the digests are made with.
+
+    `auth` is what a password is digested with. Fluentd leaves it empty where it wants no user, and Fluent Bit never does.
+    """
 
     nonce: bytes
     auth: bytes
@@ -144,7 +147,7 @@ def decode_hello(told: Any) -> Hello:
 
 
 def _bytes(value: Any) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else None
+    return value.encode(errors="surrogateescape") if isinstance(value, str) else value if isinstance(value, bytes) else None
 
 
 def digest(salt: bytes, host: str, nonce: bytes, key: str) -> str:
@@ -153,8 +156,8 @@ def digest(salt: bytes, host: str, nonce: bytes, key: str) -> str:
 
 
 def encode_ping(hello: Hello, host: str, salt: bytes, key: str) -> bytes:
-    """Answer a server's beginning, as a client without a user."""
-    return bytes(msgpack.packb(["PING", host, salt, digest(salt, host, hello.nonce, key), "", ""]))
+    """Answer a server's beginning, as a client without a user; Fluent Bit takes a salt only where it is marked as text."""
+    return bytes(msgpack.packb(["PING", host, salt.decode(), digest(salt, host, hello.nonce, key), "", ""]))
 
 
 def check_ping(told: Any, hello: Hello, key: str) -> bytes | None:

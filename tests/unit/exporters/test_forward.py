@@ -53,11 +53,24 @@ def test_both_sides_prove_that_they_know_the_key(secret: Path) -> None:
     with double.running() as port:
         assert sent(port, secret_file=secret) == Receipt(20)
         secret.write_text("other")
-        assert "the shared key is another there" in (sent(port, secret_file=secret).problem or "")
-        double.hello = Hello(b"nonce", b"salt")
-        assert "switch `user_auth` off" in (sent(port, secret_file=secret).problem or "")
+        assert "put the server's `shared_key` into the secret" in (sent(port, secret_file=secret).problem or "")
+        assert sent(port).problem == "it wants a shared key; name its secret"
+        secret.write_text("s3cret")
+        double.hello = Hello(b"\xff" * 16, b"salt of a server that sends one in any case")
+        assert sent(port, secret_file=secret) == Receipt(20)
 
-    assert len(double.messages) == 1
+    assert len(double.messages) == 2
+
+
+def test_a_server_that_breaks_off_knows_another_key(secret: Path) -> None:
+    """Fluent Bit says nothing when the key is another there."""
+    double = ForwardDouble("s3cret")
+    double.is_rude = True
+    secret.write_text("other")
+    with double.running() as port:
+        problem = sent(port, secret_file=secret).problem
+
+    assert problem == "it broke off when we proved our key: put the server's `shared_key` into the secret"
 
 
 @pytest.mark.parametrize(
