@@ -6,15 +6,16 @@ name goes under the table's own prefix, so that nothing is lost. The tables gene
 """
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from kata_audit.schema.own import spell_time
 from kata_audit.schema.record import COLUMNS
 
 _SECOND: Final = 1_000_000_000
 _KEYS: Final = frozenset({"from", "to", "form", "values", "when"})
+_MOST_PLANS: Final = 4096
 ANY: Final = "*"
 """Any value, in a condition of a table."""
 
@@ -77,6 +78,8 @@ class FieldSet(NamedTuple):
         otherwise: What a record has, by name, where nothing else gives it.
         cases: What kinds of records have; none gives a name that a row or constant gives.
         fields: The rows, by column; a column may have several, and goes under `rest` where none of them holds.
+        asked: The columns that conditions ask for, each with the words that one of them names.
+        plans: How records are spelled, by their shape: worked out once for all records of a shape, it changes no answer.
     """
 
     title: str
@@ -86,6 +89,31 @@ class FieldSet(NamedTuple):
     otherwise: Mapping[str, Any]
     cases: tuple[Case, ...]
     fields: Mapping[str, tuple[Field, ...]]
+    asked: tuple[tuple[str, frozenset[str]], ...]
+    plans: "dict[_Shape, _Plan]"
+
+
+_Shape: TypeAlias = tuple[str | None, ...]
+"""What decides which rows hold: a record's columns in their order, and its words that conditions ask for."""
+_Tree: TypeAlias = "tuple[tuple[str, int | _Tree], ...]"
+"""An object: each key with the number of its value's cell, or with an object."""
+
+
+class _Step(NamedTuple):
+    """A cell of a record: the column it is made of, how it is spelled (None: as it is), and what its values are there."""
+
+    cell: int
+    column: str
+    form: Callable[[Any], Any] | None
+    values: Mapping[str, Any]
+
+
+class _Plan(NamedTuple):
+    """How records of one shape are spelled: cells as they are before the record is looked at, steps, and the object."""
+
+    cells: Sequence[Any]
+    steps: Sequence[_Step]
+    tree: _Tree
 
 
 FORMS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -118,7 +146,10 @@ def read_fieldset(data: bytes) -> FieldSet:
     if wrong := sorted({column for one in cases for column in one.when} - known):
         raise ValueError(f"no columns of a case of a field set: {wrong}")
     constants, otherwise = table.get("constants", {}), table.get("otherwise", {})
-    made = FieldSet(table["title"], table["nested"], table["rest"], constants, otherwise, cases, fields)
+    conditions = [*(one.when for one in cases), *(row.when for rows in fields.values() for row in rows)]
+    columns = sorted({column for when in conditions for column in when})
+    asked = tuple((column, frozenset().union(*(when.get(column, ()) for when in conditions))) for column in columns)
+    made = FieldSet(table["title"], table["nested"], table["rest"], constants, otherwise, cases, fields, asked, {})
     names = names_of(made)
     if made.nested and any(one.startswith(f"{other}.") for one in names for other in names):
         raise ValueError("a name of a field set is a value and an object")
@@ -143,16 +174,44 @@ def spell_record(fieldset: FieldSet, record: Mapping[str, Any], name: str | None
         What is JSON, in objects where the field set is nested; equal for equal records.
     """
     known = record if name is None else {**record, "name": name}
+    shape = (*known, *[word if (word := known.get(column)) in words else None for column, words in fieldset.asked])
+    plan = fieldset.plans.get(shape)
+    if plan is None:
+        if len(fieldset.plans) >= _MOST_PLANS:  # whoever writes records cannot make us remember without end
+            fieldset.plans.clear()
+        plan = fieldset.plans[shape] = _planned(fieldset, known)
+    cells = list(plan.cells)
+    for cell, column, form, values in plan.steps:
+        value = known[column] if form is None else form(known[column])
+        cells[cell] = values.get(value, value) if values and isinstance(value, str) else value
+    return _built(plan.tree, cells)
+
+
+def _planned(fieldset: FieldSet, known: Mapping[str, Any]) -> _Plan:
+    """Work out how records of the shape of one are spelled: of what gives a name, what comes last counts."""
     case = next((one.then for one in fieldset.cases if _holds(one.when, known)), {})
-    flat: dict[str, Any] = {**fieldset.otherwise, **fieldset.constants, **case}
-    for column, value in known.items():
+    first: dict[str, Any] = {**fieldset.otherwise, **fieldset.constants, **case}
+    cells = {name: at for at, name in enumerate(first)}
+    steps: dict[int, _Step] = {}
+    for column in known:
         rows = [row for row in fieldset.fields.get(column, ()) if not row.when or _holds(row.when, known)]
         if not rows:
-            flat[f"{fieldset.rest}.{column}"] = spell_time(value) if column.endswith("timestamp") else value
+            form = FORMS["rfc3339"] if column.endswith("timestamp") else None
+            cell = cells.setdefault(f"{fieldset.rest}.{column}", len(cells))
+            steps[cell] = _Step(cell, column, form, {})
         for row in rows:
-            spelled = FORMS[row.form](value)
-            flat[row.to] = row.values.get(spelled, spelled) if row.values and isinstance(spelled, str) else spelled
-    return _nest(flat) if fieldset.nested else flat
+            cell = cells.setdefault(row.to, len(cells))
+            steps[cell] = _Step(cell, column, None if row.form == "same" else FORMS[row.form], row.values)
+    values = [*first.values(), *[None] * (len(cells) - len(first))]
+    return _Plan(values, tuple(steps.values()), _tree(_nest(cells) if fieldset.nested else cells))
+
+
+def _tree(cells: Mapping[str, Any]) -> _Tree:
+    return tuple((key, _tree(at) if isinstance(at, dict) else at) for key, at in cells.items())
+
+
+def _built(tree: _Tree, cells: Sequence[Any]) -> dict[str, Any]:
+    return {key: cells[at] if isinstance(at, int) else _built(at, cells) for key, at in tree}
 
 
 def _when(row: Mapping[str, Any]) -> When:

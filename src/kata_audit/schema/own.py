@@ -9,6 +9,7 @@ it. The receiver's name makes a record ours, never the text.
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -47,7 +48,13 @@ def spell_time(ns: int) -> str:
         >>> spell_time(1_795_000_000_123_456_789)
         '2026-11-18T11:06:40.123456789Z'
     """
-    return datetime.fromtimestamp(ns // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ns % _NS:09d}Z"
+    return f"{_spell_second(ns // _NS)}.{ns % _NS:09d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _spell_second(seconds: int) -> str:
+    """Spell a second, in which many records lie."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class Said(NamedTuple):

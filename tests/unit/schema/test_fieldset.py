@@ -2,8 +2,11 @@
 
 import json
 from importlib import resources
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kata_audit.schema.fieldset import FieldSetName, read_fieldset, spell_record
 from kata_audit.schema.record import RECORD_SCHEMA
@@ -135,3 +138,38 @@ def test_a_case_asks_for_columns_that_exist() -> None:
     text = 'title="t"\nnested=false\nrest="kata"\nfield=[]\n[[case]]\nwhen={nothing=["a"]}\nthen={a=1}\n'
     with pytest.raises(ValueError, match="no columns"):
         read_fieldset(text.encode())
+
+
+_VALUES: dict[str, list[Any]] = {
+    "action": ["exec", "start", "oom", "read", "*", "new"],
+    "component": ["kube-apiserver", "agent"],
+    "receiver": ["kata-audit:finding", "file"],
+    "outcome": ["denied", "success"],
+    "timestamp": [0, 1_795_000_000_123_456_789],
+    "body": ["b"],
+    "attributes": [{"a": "b"}],
+}
+_RECORDS = st.lists(
+    st.fixed_dictionaries({}, optional={key: st.sampled_from(one) for key, one in _VALUES.items()}), max_size=9
+)
+
+
+@pytest.mark.parametrize("name", FieldSetName)
+@given(records=_RECORDS)
+def test_what_was_spelled_before_changes_no_answer(name: FieldSetName, records: list[dict[str, Any]]) -> None:
+    """Plans are kept by the shape of records; a table that has kept none says the same, key by key."""
+    data = SETS.joinpath(f"{name}.toml").read_bytes()
+    kept = read_fieldset(data)
+
+    for record in records:
+        anew = spell_record(read_fieldset(data), record, "log/7")
+        assert json.dumps(spell_record(kept, record, "log/7")) == json.dumps(anew)
+
+
+def test_whoever_writes_records_cannot_make_plans_without_end() -> None:
+    """Shapes are many; the plans that are kept are not."""
+    fieldset = read_fieldset(SETS.joinpath("otel.toml").read_bytes())
+    for number in range(10_000):
+        spell_record(fieldset, {f"column{bit}": bit for bit in range(14) if number >> bit & 1}, None)
+
+    assert len(fieldset.plans) <= 4096
