@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.servers.syslog_servers import program, program_file
+
 from kata_audit.integrations.pack import Value, fill_in
 from kata_audit.wiring import integration_file, integration_packs
 
@@ -76,10 +78,17 @@ def _put(folder: Path, place: Place, lines: Sequence[bytes]) -> None:
     path.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
-def _until(command: Sequence[str | Path], folder: Path, read: Callable[[], list[Record]], count: int) -> list[Record]:
+def _until(
+    command: Sequence[str | Path],
+    folder: Path,
+    read: Callable[[], list[Record]],
+    count: int,
+    environment: Mapping[str, str] = os.environ,
+) -> list[Record]:
     """Run a program until what it wrote holds so many records; it must not end before."""
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        process = subprocess.Popen([str(part) for part in command], cwd=folder, stdout=out, stderr=err)
+        called = [str(part) for part in command]
+        process = subprocess.Popen(called, cwd=folder, env=environment, stdout=out, stderr=err)
         try:
             end = time.monotonic() + _SECONDS
             while len(records := read()) < count:
@@ -196,8 +205,52 @@ def _vector_event(place: Place, line: bytes) -> Record:
     return {**entry, "message": text, "kata_transport": transport}
 
 
+_SYSLOG_NG_JOURNAL = r"""source s_journal_kata {
+    channel {
+        source { file("@folder@/journal.log" flags(no-parse)); };
+        parser { json-parser(prefix("journal.")); };
+        rewrite { set("${journal.MESSAGE}" value("MESSAGE")); };
+    };
+};"""
+
+
+def _syslog_ng(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run syslog-ng: entries of the journal are read from a file as JSON, in place of the journal's source."""
+    (folder / "consoles").mkdir()
+    own = {"pods_folder": f"{folder}/pods", "console_folder": f"{folder}/consoles", "out_file": f"{folder}/out.json"}
+    _write_pack("syslog-ng", folder, {**_places(folder), **own, "syslog_host": "127.0.0.1", "ca_file": "/dev/null"})
+    config = folder / "kata.conf"
+    _change(config, r"^source s_journal_kata .*$", _SYSLOG_NG_JOURNAL.replace("@folder@", str(folder)))
+    _change(config, r"^    log \{ rewrite\(r_send_kata\).*\n", "")
+    _put(folder, place, [_with_text(line) if place is Place.JOURNAL else line for line in lines])
+    if place is Place.CONSOLE:
+        (folder / f"{place.value}.log").rename(folder / "consoles" / "0.log")
+    called, out = program("syslog-ng"), folder / "out.json"
+    state = ["-R", folder / "state" / "persist", "-p", folder / "pid", "-c", folder / "control"]
+
+    def read() -> list[Record]:
+        whole = out.read_bytes().rpartition(b"\n")[0].splitlines() if out.is_file() else []
+        return [_flat_fields(json.loads(line)) for line in whole]
+
+    command = [*called.command, "-F", "-e", "--no-caps", "-f", config, *state]
+    return _until(command, folder, read, len(lines), called.environment)
+
+
+def _with_text(line: bytes) -> bytes:
+    """Give an entry of the journal with its message as text, as programs that read the journal have it."""
+    entry = json.loads(line)
+    if isinstance(entry.get("MESSAGE"), list):
+        entry["MESSAGE"] = bytes(entry["MESSAGE"]).decode("utf-8", "replace")
+    return json.dumps(entry).encode()
+
+
+def _flat_fields(record: Record) -> Record:
+    return {**record, "log": record.get("MESSAGE")}
+
+
 SHIPPERS = (
     Shipper("fluent-bit", FLUENT_BIT, _fluent_bit),
     Shipper("otelcol", OTELCOL, _otelcol),
     Shipper("vector", VRL, _vector),
+    Shipper("syslog-ng", program_file("syslog-ng"), _syslog_ng),
 )

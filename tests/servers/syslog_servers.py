@@ -44,21 +44,22 @@ class Program(NamedTuple):
     environment: Mapping[str, str]
 
 
-def _found(name: str) -> Path | None:
+def program_file(name: str) -> Path:
+    """Say where a program is, or where `make servers` would put it."""
     here = _FOLDER / "usr" / "sbin" / name
-    known = str(here) if here.exists() else shutil.which(name)
-    return None if known is None else Path(known)
+    known = None if here.exists() else shutil.which(name)
+    return here if known is None else Path(known)
 
 
 def can_run() -> bool:
     """Say whether both are here."""
-    return _found("rsyslogd") is not None and _found("syslog-ng") is not None
+    return program_file("rsyslogd").exists() and program_file("syslog-ng").exists()
 
 
 def program(name: str) -> Program:
     """Give how `rsyslogd` or `syslog-ng` is called, its modules included."""
-    path = _found(name)
-    assert path is not None, MISSING
+    path = program_file(name)
+    assert path.exists(), MISSING
     if not path.is_relative_to(_FOLDER):
         return Program([str(path)], os.environ)
     folders = [*_FOLDER.glob("usr/lib/syslog-ng"), *_FOLDER.glob("usr/lib/*-linux-*"), *_FOLDER.glob("lib/*-linux-*")]
