@@ -5,6 +5,7 @@ import socketserver
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -43,6 +44,13 @@ class SyslogDouble:
     def names(self) -> list[str]:
         """List the records that it read, by their names."""
         return [dict(one.structured[0][1])["name"] for one in self.messages]
+
+    def wait_for(self, count: int, secs: float = 60) -> None:
+        """Wait until it has read so many messages."""
+        until = time.monotonic() + secs
+        while len(self.messages) < count:
+            assert time.monotonic() < until, f"{len(self.messages)} of {count} came"
+            time.sleep(0.05)
 
     @contextmanager
     def running(self) -> Iterator[int]:

@@ -205,6 +205,13 @@ def _vector_event(place: Place, line: bytes) -> Record:
     return {**entry, "message": text, "kata_transport": transport}
 
 
+class Running(NamedTuple):
+    """How a program is started."""
+
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+
+
 _SYSLOG_NG_JOURNAL = r"""source s_journal_kata {
     channel {
         source { file("@folder@/journal.log" flags(no-parse)); };
@@ -214,26 +221,57 @@ _SYSLOG_NG_JOURNAL = r"""source s_journal_kata {
 };"""
 
 
-def _syslog_ng(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
-    """Run syslog-ng: entries of the journal are read from a file as JSON, in place of the journal's source."""
+def write_syslog_ng(folder: Path, **own: str) -> Running:
+    """Write syslog-ng's pack: entries of the journal are read from a file as JSON, in place of the journal's source."""
     (folder / "consoles").mkdir()
-    own = {"pods_folder": f"{folder}/pods", "console_folder": f"{folder}/consoles", "out_file": f"{folder}/out.json"}
-    _write_pack("syslog-ng", folder, {**_places(folder), **own, "syslog_host": "127.0.0.1", "ca_file": "/dev/null"})
-    config = folder / "kata.conf"
+    own = {"pods_folder": f"{folder}/pods", "console_folder": f"{folder}/consoles", "out_file": f"{folder}/out.json", **own}
+    _write_pack("syslog-ng", folder, {**_places(folder), **own})
+    config, called = folder / "kata.conf", program("syslog-ng")
     _change(config, r"^source s_journal_kata .*$", _SYSLOG_NG_JOURNAL.replace("@folder@", str(folder)))
-    _change(config, r"^    log \{ rewrite\(r_send_kata\).*\n", "")
-    _put(folder, place, [_with_text(line) if place is Place.JOURNAL else line for line in lines])
+    options: list[str | Path] = ["-F", "-e", "--no-caps", "-f", config, "-R", folder / "state" / "persist"]
+    options += ["-p", folder / "pid", "-c", folder / "control"]
+    return Running([*called.command, *options], called.environment)
+
+
+def _syslog_ng(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run syslog-ng without what it sends."""
+    running = write_syslog_ng(folder, ca_file="/dev/null")
+    _change(folder / "kata.conf", r"^    log \{ rewrite\(r_send_kata\).*\n", "")
+    put(folder, place, lines)
     if place is Place.CONSOLE:
         (folder / f"{place.value}.log").rename(folder / "consoles" / "0.log")
-    called, out = program("syslog-ng"), folder / "out.json"
-    state = ["-R", folder / "state" / "persist", "-p", folder / "pid", "-c", folder / "control"]
+    return _until(running.command, folder, lambda: _json_lines(folder / "out.json"), len(lines), running.environment)
 
-    def read() -> list[Record]:
-        whole = out.read_bytes().rpartition(b"\n")[0].splitlines() if out.is_file() else []
-        return [_flat_fields(json.loads(line)) for line in whole]
 
-    command = [*called.command, "-F", "-e", "--no-caps", "-f", config, *state]
-    return _until(command, folder, read, len(lines), called.environment)
+def _json_lines(path: Path) -> list[Record]:
+    whole = path.read_bytes().rpartition(b"\n")[0].splitlines() if path.is_file() else []
+    records = [json.loads(line) for line in whole]
+    return [{"log": record.get("MESSAGE"), **record} for record in records]
+
+
+_RSYSLOG_JOURNAL = r"""input(type="imfile" File="@folder@/journal.log" Tag="kata" ruleset="test_journal" freshStartTail="off")
+ruleset(name="test_journal") {
+    set $.parsed = parse_json($msg, "\$!");
+    set $.transport = "journal"; set $.line = $!MESSAGE; call kata
+}
+"""
+
+
+def write_rsyslog(folder: Path, **own: str) -> Running:
+    """Write rsyslog's pack: entries of the journal are read from a file as JSON, in place of the journal's input."""
+    _write_pack("rsyslog", folder, {**_places(folder), "out_file": f"{folder}/out.json", **own})
+    config, called = folder / "kata.conf", program("rsyslogd")
+    _change(config, r'^module\(load="imjournal"(?:.*\n)+?.*IgnorePreviousMessages.*\n', "")
+    _change(config, r"\Z", _RSYSLOG_JOURNAL.replace("@folder@", str(folder)))
+    return Running([*called.command, "-n", "-f", config, "-i", folder / "pid"], called.environment)
+
+
+def _rsyslog(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run rsyslog without what it sends."""
+    running = write_rsyslog(folder, ca_file="/dev/null")
+    _change(folder / "kata.conf", r"^    action\(type=\"omfwd\"(?:.*\n)+?.*saveOnShutdown.*\n", "")
+    put(folder, place, lines)
+    return _until(running.command, folder, lambda: _json_lines(folder / "out.json"), len(lines), running.environment)
 
 
 def _with_text(line: bytes) -> bytes:
@@ -244,13 +282,15 @@ def _with_text(line: bytes) -> bytes:
     return json.dumps(entry).encode()
 
 
-def _flat_fields(record: Record) -> Record:
-    return {**record, "log": record.get("MESSAGE")}
+def put(folder: Path, place: Place, lines: Sequence[bytes]) -> None:
+    """Put lines where rsyslog and syslog-ng read."""
+    _put(folder, place, [_with_text(line) if place is Place.JOURNAL else line for line in lines])
 
 
 SHIPPERS = (
     Shipper("fluent-bit", FLUENT_BIT, _fluent_bit),
     Shipper("otelcol", OTELCOL, _otelcol),
     Shipper("vector", VRL, _vector),
+    Shipper("rsyslog", program_file("rsyslogd"), _rsyslog),
     Shipper("syslog-ng", program_file("syslog-ng"), _syslog_ng),
 )
