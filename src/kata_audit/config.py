@@ -19,13 +19,15 @@ from kata_audit.detect.baseline_settings import WEEKS, BaselineSettings
 from kata_audit.detect.sigma.lists import LISTS
 from kata_audit.errors import ConfigError, InputMissingError, Problem, UsageError
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
-from kata_audit.exporters.kafka_settings import Sasl
 from kata_audit.exporters.settings import Destination, DestinationKind, Network, mistakes_of
 from kata_audit.predicate.language import parse_query
+from kata_audit.receivers.kafka_settings import KafkaInput, mistakes_of_kafka
 from kata_audit.receivers.receive_settings import Receive, ReceiveKind, mistakes_of_receive
+from kata_audit.receivers.shipped import Fields
 from kata_audit.schema.fieldset import FieldSetName
 from kata_audit.schema.finding import Level
 from kata_audit.schema.source import Transport
+from kata_audit.wire.kafka import Sasl
 
 _SYNTAX_PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
 _KEY = re.compile(r"""[ \t]*(?:([A-Za-z0-9_-]+)|"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)')[ \t]*(\.?)""")
@@ -169,6 +171,8 @@ class Config:
     """Systems that records go to, `[[export]]` each."""
     receive: tuple[Receive, ...] = ()
     """Places where `collect` takes what other shippers send, `[[receive]]` each."""
+    kafka: tuple[KafkaInput, ...] = ()
+    """Topics of Kafka that `collect` reads, `[[kafka]]` each."""
     metrics_file: Path | None = None
     """File that `collect` writes its numbers to, for the textfile collector of Prometheus' node exporter."""
 
@@ -448,10 +452,6 @@ def _read_networks(value: Any) -> tuple[Network, ...]:
         raise _ExpectedError("a list of networks as CIDR, such as `10.1.0.0/16`") from error
 
 
-def _mistakes_of_destination(_: Mapping[str, Any], one: Destination | None) -> Iterator[tuple[Place, str]]:
-    return (((key,), message) for key, message in ([] if one is None else mistakes_of(one)))
-
-
 def _mistakes_of_export(_: Mapping[str, Any], one: Export | None) -> Iterator[tuple[Place, str]]:
     if one is None:
         return
@@ -462,12 +462,14 @@ def _mistakes_of_export(_: Mapping[str, Any], one: Export | None) -> Iterator[tu
         yield ("query",), f"`query` is none: {error.message}"
 
 
-def _mistakes_of_receive(_: Mapping[str, Any], one: Receive | None) -> Iterator[tuple[Place, str]]:
-    return (((key,), message) for key, message in ([] if one is None else mistakes_of_receive(one)))
+def _keyed(
+    mistakes: Callable[[Any], Iterator[tuple[str, str]]],
+) -> Callable[[Mapping[str, Any], Any], Iterator[tuple[Place, str]]]:
+    return lambda _, one: (((key,), message) for key, message in ([] if one is None else mistakes(one)))
 
 
 def _mistakes_of_all(values: Mapping[str, Any], _: Config | None) -> Iterator[tuple[Place, str]]:
-    for key in ("export", "receive"):
+    for key in ("export", "receive", "kafka"):
         names = [None if one is None else one.name for one in values.get(key) or ()]
         for at, name in enumerate(names):
             if name is not None and name in names[:at]:
@@ -504,13 +506,15 @@ _LISTED: dict[str, type[Any]] = {
     "alerts.destination": Destination,
     "export": Export,
     "receive": Receive,
+    "kafka": KafkaInput,
 }
 """What stands in each list of tables."""
 _MISTAKES: dict[type[Any], Callable[[Mapping[str, Any], Any], Iterable[tuple[Place, str]]]] = {
     Config: _mistakes_of_all,
-    Destination: _mistakes_of_destination,
+    Destination: _keyed(mistakes_of),
     Export: _mistakes_of_export,
-    Receive: _mistakes_of_receive,
+    Receive: _keyed(mistakes_of_receive),
+    KafkaInput: _keyed(mistakes_of_kafka),
     Alerting: _mistakes_of_alerting,
     BaselineSettings: _mistakes_of_baseline,
 }
@@ -575,13 +579,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "fields": _read_word(FieldSetName),
     "receive.kind": _read_word(ReceiveKind),
     "listen": _read_text,
-    "text_field": _read_text,
-    "transport_field": _read_text,
-    "identifier_field": _read_text,
-    "path_field": _read_text,
-    "cursor_field": _read_text,
-    "node_field": _read_text,
-    "time_field": _read_text,
+    "topic": _read_text,
+    "group": _read_name,
+    **{f"{one}_field": _read_text for one in Fields._fields},
     "certificate_file": _read_path,
     "key_file": _read_path,
     "client_ca_file": _read_path,

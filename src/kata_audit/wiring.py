@@ -436,7 +436,7 @@ def _watches(config: "Config", node: str, key: bytes, *, always_journal: bool) -
     from kata_audit.receivers.vsock import AgentWatch, Guest
 
     clock = SystemClock()
-    is_named = bool(config.file or config.fifo or config.agent or config.receive)
+    is_named = bool(config.file or config.fifo or config.agent or config.receive or config.kafka)
     watches: list[Watch] = []
     for journal in config.journal or ((JournalInput(),) if always_journal or not is_named else ()):
         chosen = [f"--directory={journal.directory}"] if journal.directory else []

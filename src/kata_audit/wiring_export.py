@@ -61,7 +61,7 @@ def _kafka(one: "Export") -> "RecordExporter":
         UsageError: Its client library is not installed.
     """
     from kata_audit.errors import Problem, UsageError
-    from kata_audit.exporters.kafka_settings import has_kafka
+    from kata_audit.wiring_kafka import has_kafka
 
     if not has_kafka():
         problems = [Problem(one.name, "is of kind `kafka`")]

@@ -1,4 +1,4 @@
-"""Puts together what takes records of other shippers: one listener for each `[[receive]]`."""
+"""Puts together what takes records of other shippers: a listener for each `[[receive]]`, and topics of Kafka."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,13 +10,13 @@ from kata_audit.clock import SystemClock
 
 if TYPE_CHECKING:
     from kata_audit.config import Config
-    from kata_audit.receivers.inlet import InletWatch
+    from kata_audit.receivers.base import Watch
     from kata_audit.receivers.listen import Serve
     from kata_audit.receivers.receive_settings import Receive
 
 
 @contextmanager
-def receiving(config: "Config", node: str, wake: Event) -> Iterator["list[InletWatch]"]:
+def receiving(config: "Config", node: str, wake: Event) -> Iterator["list[Watch]"]:
     """Listen at all places of a configuration, and give what the collector takes from them.
 
     Args:
@@ -31,6 +31,7 @@ def receiving(config: "Config", node: str, wake: Event) -> Iterator["list[InletW
     from kata_audit.receivers.inlet import Inlet, InletWatch
     from kata_audit.receivers.listen import Listener
     from kata_audit.receivers.shipped import Declared
+    from kata_audit.wiring_kafka import kafka_watches
 
     watches: list[InletWatch] = []
     with ExitStack() as opened:
@@ -39,7 +40,7 @@ def receiving(config: "Config", node: str, wake: Event) -> Iterator["list[InletW
             declared = Declared(node.partition("/")[0], node, one.transport)
             opened.enter_context(Listener(one, declared, inlet, _serve(one)))
             watches.append(InletWatch(inlet, f"{one.kind}-{one.name}"))
-        yield watches
+        yield [*watches, *kafka_watches(config, node)]
 
 
 def _serve(one: "Receive") -> "Serve":

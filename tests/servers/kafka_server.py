@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -30,6 +30,8 @@ VERSION: Final = "3.9.1"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 FOLDER: Final = _CACHE / "kata-audit" / "servers" / f"kafka-{VERSION}"
 USER: Final = "shipper"
+STRANGER: Final = "stranger"
+"""Another user, with the same password."""
 PASSWORD: Final = "correct horse"
 HOST: Final = "localhost"
 """What its certificate says, and what it tells clients."""
@@ -95,6 +97,21 @@ class Running:
         made = admin.create_topics([NewTopic(topic, partitions, 1, config=config)])
         made[topic].result(30)
 
+    def remove(self, topic: str, before: int) -> None:
+        """Remove what partition 0 holds before an offset, as retention does."""
+        admin = self._admin()
+        for future in admin.delete_records([TopicPartition(topic, 0, before)]).values():
+            future.result(30)
+
+    def put(self, topic: str, *values: bytes, **settings: str) -> None:
+        """Put messages into partition 0; settings of the client are spelled with `_` for `.`."""
+        config = {name.replace("_", "."): value for name, value in settings.items()}
+        producer = Producer({"bootstrap.servers": self.at(), "log_level": 0, **config})
+        for value in values:
+            producer.produce(topic, value, partition=0)
+        assert producer.flush(30) == 0
+        producer.close()
+
     def change(self, topic: str, **settings: str) -> None:
         """Set settings of a topic anew."""
         entries = [
@@ -107,11 +124,11 @@ class Running:
         ).values():
             future.result(30)
 
-    def allow(self, user: str, topic: str, *operations: str) -> None:
-        """Let a user do something with a topic; what nobody was allowed, nobody may."""
+    def allow(self, user: str, topic: str, *operations: str, kind: str = "TOPIC") -> None:
+        """Let a user do something with a topic or a group; what nobody was allowed, nobody may."""
         rules = [
             AclBinding(
-                ResourceType.TOPIC,
+                ResourceType[kind],
                 topic,
                 ResourcePatternType.LITERAL,
                 f"User:{user}",
@@ -178,7 +195,8 @@ class Broker:
         scram = [
             part
             for kind in ("SCRAM-SHA-512", "SCRAM-SHA-256")
-            for part in ("--add-scram", f"{kind}=[name={USER},password={PASSWORD}]")
+            for name in (USER, STRANGER)
+            for part in ("--add-scram", f"{kind}=[name={name},password={PASSWORD}]")
         ]
         self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(self._config), *scram).wait(60)
         self._process: subprocess.Popen[bytes] | None = None

@@ -11,16 +11,16 @@ from confluent_kafka import Message
 from tests.evidence import DATA
 from tests.exports import source
 from tests.loopback import certificate, closed_port
-from tests.servers.kafka_server import HOST, LOOPBACKS, PASSWORD, USER, Broker, Running, can_run, kafka
+from tests.servers.kafka_server import HOST, LOOPBACKS, PASSWORD, STRANGER, USER, Broker, Running, can_run, kafka
 from tests.stores import fill
 
 from kata_audit.clock import ManualClock
 from kata_audit.exporters.export_settings import Export, ExportKind
 from kata_audit.exporters.kafka import DEFAULT_TOPIC, NAME_HEADER, Kafka
-from kata_audit.exporters.kafka_settings import Sasl
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.store.writer import open_writer
+from kata_audit.wire.kafka import Sasl
 
 pytestmark = pytest.mark.servers_all(can_run())
 
@@ -139,17 +139,23 @@ def test_a_new_password_needs_no_restart(server: Running, records: Sequence[Expo
 
 def test_an_unknown_topic_is_said_and_not_made(server: Running, records: Sequence[Exported]) -> None:
     assert sent(to(server, into="nowhere"), records[:3]) == Receipt(
-        0, [], "there is no such topic; make it there, or name another in `into`"
+        0, [], "there is no such topic; make it there, or name another one"
     )
 
 
 def test_a_topic_that_may_not_be_written_is_said(server: Running, records: Sequence[Exported], password: Path) -> None:
-    """Both where nothing is allowed, and where it may be seen."""
+    """Where nothing is allowed, where it may be seen, and where the user may write nothing anywhere."""
     server.create("secret")
-    for allowed in ("READ", "DESCRIBE"):
-        server.allow("nobody" if allowed == "READ" else USER, "secret", allowed)
+    server.create("elsewhere")
+    server.allow(USER, "elsewhere", "WRITE")
+    for allowed in ("nothing", "DESCRIBE"):
+        server.allow("nobody" if allowed == "nothing" else USER, "secret", "DESCRIBE")
         receipt = sent(to(server, "both", into="secret", user=USER, secret_file=password), records[:3])
         assert receipt == Receipt(0, [], "this user may not do it; allow it `Describe` and `Write` on the topic")
+    server.allow(STRANGER, "secret", "DESCRIBE")
+    receipt = sent(to(server, "both", into="secret", user=STRANGER, secret_file=password), records[:3])
+    assert receipt.taken == 0
+    assert str(receipt.problem).startswith("this user may write no topic at all; allow it `Write` on the topic")
     assert names(server, "secret") == []
 
 

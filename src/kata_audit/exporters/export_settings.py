@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from kata_audit.exporters.kafka_settings import Sasl, mistakes_of_brokers
 from kata_audit.exporters.settings import Network, mistakes_of_url
 from kata_audit.schema.fieldset import FieldSetName
+from kata_audit.wire.kafka import Sasl, mistakes_of_brokers
 from kata_audit.wire.syslog import FACILITIES
 
 

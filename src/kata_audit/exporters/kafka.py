@@ -20,8 +20,10 @@ from confluent_kafka import KafkaError, Message, Producer
 from kata_audit.exporters.export_settings import Export
 from kata_audit.exporters.kafka_client import (
     LIMIT_SECS,
+    LOST,
     Heard,
     KafkaProblemError,
+    cause,
     check_brokers,
     meaning,
     meet,
@@ -29,10 +31,10 @@ from kata_audit.exporters.kafka_client import (
     secret_of,
     settings_of,
 )
-from kata_audit.exporters.kafka_settings import brokers_of
 from kata_audit.exporters.records import Receipt, Rejected
 from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.exported import Exported
+from kata_audit.wire.kafka import brokers_of
 
 DEFAULT_TOPIC: Final = "kata-audit"
 NAME_HEADER: Final = "kata-audit.name"
@@ -43,7 +45,6 @@ _SHRINK: Final = 4
 _MOST_BYTES: Final = 1_000_000_000
 """What the library takes at most: how large a message may be, the topic says."""
 _UNFIT: Final = "it is larger than its topic takes, `max.message.bytes` there"
-_LOST: Final = "its client library gave up; it is begun anew"
 _LAST_SECS: Final = 1.0
 
 
@@ -96,12 +97,13 @@ class Kafka:
                 self.close()
                 return Receipt(done, rejected, str(error))
             sizes = [sum(map(len, message)) for message in messages]
-            taken, unfit, problem = _judge(fates, sizes, self._batch_bytes)
+            taken, unfit, wrong = _judge(fates, sizes, self._batch_bytes)
             rejected += [Rejected(done + at, _UNFIT) for at in unfit]
             done += taken
-            if problem is not None:
+            if wrong is not None:
+                told = LOST if wrong is _UNKNOWN else meaning(cast("KafkaError", wrong), to="Write")
                 self.close()
-                return Receipt(done, rejected, problem)
+                return Receipt(done, rejected, told)
             if done < len(records):
                 self._batch_bytes = max(self._batch_bytes // _SHRINK, 1)
                 self.close()
@@ -164,11 +166,22 @@ class Kafka:
                 producer.purge()
                 producer.flush(_LAST_SECS)
         except Exception as error:
-            raise KafkaProblemError(_LOST) from error
+            raise KafkaProblemError(self._cause(error)) from error
         return fates
 
+    def _cause(self, raised: BaseException) -> str:
+        """Say why the library gave up; where it refuses messages for it, it says so when it is asked."""
+        said = cause(raised, to="Write")
+        if said is not LOST or self._producer is None:
+            return said
+        try:
+            self._producer.poll(0)
+        except Exception as error:  # noqa: BLE001 - that is the answer
+            return cause(error, to="Write")
+        return said
 
-def _judge(fates: Sequence[object], sizes: Sequence[int], batch_bytes: int) -> tuple[int, list[int], str | None]:
+
+def _judge(fates: Sequence[object], sizes: Sequence[int], batch_bytes: int) -> tuple[int, list[int], object]:
     """Say how many are done with from the first on, which of them the topic never takes, and what is wrong with the next.
 
     Nothing is wrong, and not all are done with, where a batch of several was too large.
@@ -177,11 +190,8 @@ def _judge(fates: Sequence[object], sizes: Sequence[int], batch_bytes: int) -> t
     for at, fate in enumerate(fates):
         if fate is None:
             continue
-        if fate is _UNKNOWN:
-            return at, unfit, _LOST
-        error = cast("KafkaError", fate)
-        if error.name() != _TOO_LARGE:
-            return at, unfit, meaning(error, to="Write")
+        if fate is _UNKNOWN or cast("KafkaError", fate).name() != _TOO_LARGE:
+            return at, unfit, fate
         if sizes[at] < batch_bytes:
             return at, unfit, None
         unfit.append(at)

@@ -11,15 +11,16 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 
 from kata_audit.errors import UsageError
 from kata_audit.exporters.address import choose_address
-from kata_audit.exporters.kafka_settings import Brokers
 from kata_audit.exporters.post import PostError, explained, look_up
-from kata_audit.exporters.settings import read_secret
+from kata_audit.exporters.settings import Endpoint, read_secret
+from kata_audit.wire import kafka as wire
 
 LIMIT_SECS: Final = 30.0
 """How long brokers may take to say where the topic is, and then to confirm."""
@@ -43,15 +44,30 @@ _REACHING: Final = {
 _DOWN: Final = "no broker can be reached; is one up, does it speak {}, and do its `advertised.listeners` lead to it?"
 _LAYER: Final = {"tls": "TLS there", "tcp": "without TLS there"}
 _SILENT: Final = "it did not confirm in time; is its disk full, or are too few replicas in sync there?"
+LOST: Final = "its client library gave up; it is begun anew"
+"""What is said where nothing is known."""
 _MEANING: Final = {
-    "UNKNOWN_TOPIC_OR_PART": "there is no such topic; make it there, or name another in `into`",
+    "UNKNOWN_TOPIC_OR_PART": "there is no such topic; make it there, or name another one",
     "TOPIC_AUTHORIZATION_FAILED": "this user may not do it; allow it `Describe` and `{}` on the topic",
-    "CLUSTER_AUTHORIZATION_FAILED": "this user may not write idempotently; allow it `IdempotentWrite` on the cluster",
+    "_TIMED_OUT": "no broker answered in time",
+    "CLUSTER_AUTHORIZATION_FAILED": (
+        "this user may write no topic at all; "
+        "allow it `{}` on the topic, and before Kafka 2.8 `IdempotentWrite` on the cluster"
+    ),
     "INVALID_RECORD": "its topic refuses our records; does it ask for a schema, or is it compacted by other keys?",
     "_PURGE_QUEUE": _SILENT,
     "_PURGE_INFLIGHT": _SILENT,
     "_MSG_TIMED_OUT": _SILENT,
 }
+
+
+class Brokers(wire.Brokers, Endpoint, Protocol):
+    """Brokers that are connected to, with what is known of anything that is."""
+
+    @property
+    def secret_file(self) -> Path | None:
+        """File with the secret."""
+        ...
 
 
 class KafkaProblemError(Exception):
@@ -202,6 +218,21 @@ def meaning(error: KafkaError, *, to: str) -> str:
     if code in _MEANING:
         return _MEANING[code].format(to)
     return f"it did not do it ({code.lower()}); its own log says why" if _CODE.fullmatch(code) else "it did not do it"
+
+
+def cause(raised: BaseException, *, to: str) -> str:
+    """Say why the library gave up; it raises that within other exceptions, or behind them.
+
+    Args:
+        raised: What it raised.
+        to: What was to be done, in Kafka's word for a permission.
+    """
+    found: BaseException | None = raised
+    while found is not None:
+        if isinstance(found, KafkaException) and found.args[0].name() != "_FATAL":
+            return meaning(found.args[0], to=to)
+        found = found.__cause__ or found.__context__
+    return LOST
 
 
 def _quiet() -> logging.Logger:

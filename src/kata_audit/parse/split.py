@@ -5,7 +5,8 @@ one record of its transport with its line end (one journal entry, one export blo
 than `MAX_FRAME`. What a frame means is not asked here.
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -112,6 +113,8 @@ def _rows(chunk: Chunk, data: bytes, base: int, frames: _Frames) -> EvidenceRows
         f"{prefix}{base + start}+{end - start}" if group is None else f"{prefix}{base + start}+{end - start}~{group}"
         for (start, end), group in zip(pairwise(frames.edges), frames.groups, strict=True)
     ]
+    if chunk.names:
+        cursors = _named(cursors, chunk.names, [base + start for start in frames.edges[:-1]])
     edges = pa.array(frames.edges, pa.int64()).buffers()[1]
     source = chunk.source
     return pa.RecordBatch.from_arrays(
@@ -126,3 +129,13 @@ def _rows(chunk: Chunk, data: bytes, base: int, frames: _Frames) -> EvidenceRows
         ],
         schema=EVIDENCE_SCHEMA,
     )
+
+
+def _named(cursors: Sequence[str], names: Sequence[tuple[int, str]], starts: Sequence[int]) -> list[str]:
+    """Put what the source calls its records behind the cursors of their frames."""
+    ends = [end for end, _ in names]
+    places = [bisect_right(ends, start) for start in starts]
+    return [
+        f"{cursor}#{names[place][1]}" if place < len(names) else cursor
+        for cursor, place in zip(cursors, places, strict=True)
+    ]

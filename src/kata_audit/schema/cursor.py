@@ -2,7 +2,7 @@
 
 Text form: `<stream>@<offset>+<length>`, and `…~<offset of the line>` for a piece of a longer line. The stream's name holds
 no `@` (it is percent-encoded), so the first one ends it. Where a source has names of its own for its records, as the journal
-has cursors, a saved cursor ends in `#<that name>`; a record's own has none, because its bytes hold it.
+has cursors and Kafka has offsets, a saved cursor ends in `#<that name>`; so does a record's own, unless its bytes hold it.
 """
 
 import re

@@ -4,6 +4,7 @@ The receiver's name ends in its transport (`file:journal-json`), so that the dec
 every later reader derives the same origin from the evidence alone (law L7).
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -119,7 +120,8 @@ class Chunk(NamedTuple):
     """Bytes as received.
 
     `stream` names the one byte stream they belong to (a file by path, device, inode and first bytes); `offset` is where
-    `data` begins in it (after decompression); `observed_ns` is our clock.
+    `data` begins in it (after decompression); `observed_ns` is our clock. Where the source has names of its own for its
+    records and their bytes do not hold them, `names` says up to which byte of the stream each goes, and what it is called.
     """
 
     source: Source
@@ -127,3 +129,4 @@ class Chunk(NamedTuple):
     offset: int
     data: bytes
     observed_ns: int
+    names: Sequence[tuple[int, str]] = ()

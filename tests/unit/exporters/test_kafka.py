@@ -16,9 +16,9 @@ from kata_audit.errors import UsageError
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
 from kata_audit.exporters.kafka import DEFAULT_TOPIC, NAME_HEADER, Kafka
 from kata_audit.exporters.kafka_client import Heard, KafkaProblemError, meet, settings_of
-from kata_audit.exporters.kafka_settings import Sasl, brokers_of
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
+from kata_audit.wire.kafka import Sasl, brokers_of
 from kata_audit.wiring_export import record_exporter
 
 SECS = 1.0
@@ -189,7 +189,7 @@ def test_settings_that_can_work_are_not_minded() -> None:
 
 
 def test_without_the_library_the_package_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kata_audit.exporters.kafka_settings.has_kafka", lambda: False)
+    monkeypatch.setattr("kata_audit.wiring_kafka.has_kafka", lambda: False)
     with pytest.raises(UsageError) as caught:
         record_exporter(Export("bus", ExportKind.KAFKA, "tls://kafka:9093"))
     assert "kata-audit[kafka]" in str(caught.value.hint)

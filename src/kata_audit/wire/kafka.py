@@ -1,12 +1,9 @@
-"""What brokers of Kafka are set up with, whoever speaks to them."""
+"""Where Kafka's brokers are and how one logs in, whoever speaks to them; the protocol itself is the client library's."""
 
-import importlib.util
 import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, Protocol
-
-from kata_audit.exporters.settings import Endpoint
 
 _URL: Final = re.compile(r"(tls|tcp)://([^/?#@]+)")
 _BROKER: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})")
@@ -24,7 +21,7 @@ class Sasl(StrEnum):
     """By the password itself."""
 
 
-class Brokers(Endpoint, Protocol):
+class Brokers(Protocol):
     """Brokers that are connected to, and who we are there."""
 
     @property
@@ -42,10 +39,20 @@ class Brokers(Endpoint, Protocol):
         """How the user logs in."""
         ...
 
+    @property
+    def secret_file(self) -> object:
+        """File with the secret; None where there is none."""
+        ...
 
-def has_kafka() -> bool:
-    """Say whether the client library is installed: it is the extra `kafka`."""
-    return importlib.util.find_spec("confluent_kafka") is not None
+    @property
+    def secret_env(self) -> str | None:
+        """Environment variable with it, in place of a file."""
+        ...
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether they may be spoken to without TLS."""
+        ...
 
 
 def brokers_of(url: str) -> list[tuple[str, int]]:
