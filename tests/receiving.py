@@ -14,7 +14,7 @@ from kata_audit.pipeline.ingest import CutPolicy, Sealer
 from kata_audit.pipeline.own import OwnRecords
 from kata_audit.pipeline.shedding import Holding
 from kata_audit.receivers.inlet import ROOM_BYTES, Inlet, InletWatch
-from kata_audit.receivers.listen import Listener, Serve
+from kata_audit.receivers.listen import Datagrams, Listener, Serve
 from kata_audit.receivers.receive_settings import Receive
 from kata_audit.receivers.shipped import Declared
 from kata_audit.store.writer import open_writer
@@ -37,7 +37,7 @@ class Receiving(NamedTuple):
 def receiving(
     root: Path,
     one: Receive,
-    serve: Serve,
+    serve: Serve | Datagrams,
     *,
     answer_secs: float = 20.0,
     room_bytes: int = ROOM_BYTES,

@@ -1,6 +1,6 @@
 """Puts together what takes records of other shippers: a listener for each `[[receive]]`, and topics of Kafka."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Event
@@ -11,7 +11,7 @@ from kata_audit.clock import SystemClock
 if TYPE_CHECKING:
     from kata_audit.config import Config
     from kata_audit.receivers.base import Watch
-    from kata_audit.receivers.listen import Serve
+    from kata_audit.receivers.listen import Datagrams, Serve
     from kata_audit.receivers.receive_settings import Receive
 
 
@@ -43,16 +43,29 @@ def receiving(config: "Config", node: str, wake: Event) -> Iterator["list[Watch]
         yield [*watches, *kafka_watches(config, node)]
 
 
-def _serve(one: "Receive") -> "Serve":
+def _serve(one: "Receive") -> "Serve | Datagrams":
     """Give what speaks the protocol of a receiver; its secret is read at once, and again for each who shows one."""
     from kata_audit.exporters.settings import read_secret
     from kata_audit.receivers.http import serve_http
     from kata_audit.receivers.http_records import decode_body
+    from kata_audit.receivers.listen import Datagrams
     from kata_audit.receivers.receive_settings import ReceiveKind
+    from kata_audit.receivers.syslog import message_of, serve_syslog
 
     secret = partial(read_secret, one)
     secret()
-    make: dict[ReceiveKind, Callable[[], Serve]] = {
-        ReceiveKind.HTTP: lambda: serve_http(partial(decode_body, one.transport), secret),
-    }
-    return make[one.kind]()
+    match one.kind:
+        case ReceiveKind.HTTP:
+            return serve_http(partial(decode_body, one.transport), secret)
+        case ReceiveKind.OTLP:
+            from kata_audit.receivers.otlp_records import decode_otlp
+
+            return serve_http(decode_otlp, secret)
+        case ReceiveKind.FORWARD:
+            from kata_audit.receivers.forward import serve_forward
+
+            return serve_forward(secret)
+        case ReceiveKind.SYSLOG:
+            return serve_syslog
+        case ReceiveKind.SYSLOG_UDP:
+            return Datagrams(message_of)

@@ -8,20 +8,17 @@ import asyncio
 import base64
 import hmac
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import h11
 
-from kata_audit.receivers.listen import DroppedError, Serve, Take
+from kata_audit.receivers.listen import DroppedError, Holding, Serve, Share, Take
 from kata_audit.receivers.shipped import Shipped
 
 MAX_BODY_BYTES: Final = 16 << 20
 MAX_RECORD_BYTES: Final = 64 << 20
 """Of one body, when it is no longer compressed."""
-MOST_BYTES: Final = 64 << 20
-"""Of all bodies that are being read, as they are sent."""
 _READ_BYTES: Final = 64 << 10
 _HEAD_BYTES: Final = 16 << 10
 _IDLE_SECS: Final = 120.0
@@ -56,45 +53,30 @@ Decode = Callable[[bytes, str], Answered]
 """Reads a body; its second argument is the content type that the sender wrote. Raises `RefusedError`."""
 
 
-class Bodies:
-    """Bodies that are being read, of all connections together: where they are too many, senders come again later."""
-
-    def __init__(self, most: int = MOST_BYTES) -> None:
-        self.left = most
-
-    @contextmanager
-    def begin(self) -> Iterator["Body"]:
-        """Begin a body; at its end its bytes are given back."""
-        body = Body(self)
-        try:
-            yield body
-        finally:
-            body.take()
-
-
 class Body:
     """One body as it comes."""
 
-    def __init__(self, all_of_them: Bodies) -> None:
-        self._all, self._parts = all_of_them, bytearray()
+    def __init__(self, held: Holding) -> None:
+        self._held, self._parts = held, bytearray()
 
     def add(self, data: bytes) -> None:
         """Put bytes at its end.
 
         Raises:
-            RefusedError: It becomes too long, or all of them together do.
+            RefusedError: It becomes too long, or what all connections hold does.
         """
         self._parts += data
-        self._all.left -= len(data)
         if len(self._parts) > MAX_BODY_BYTES:
             raise RefusedError(413, f"The body is longer than {MAX_BODY_BYTES} bytes.")
-        if self._all.left < 0:
-            raise RefusedError(503, "Too much is being sent at once; send it again later.")
+        try:
+            self._held.add(len(data))
+        except DroppedError:
+            raise RefusedError(503, "Too much is being sent at once; send it again later.") from None
 
     def take(self) -> bytes:
         """Give its bytes and hold them no longer."""
         data, self._parts = bytes(self._parts), bytearray()
-        self._all.left += len(data)
+        self._held.give(self._held.size)
         return data
 
 
@@ -113,7 +95,7 @@ def serve_http(decode: Decode, secret: Callable[[], str | None]) -> Serve:
         decode: Reads bodies.
         secret: Gives the secret that senders must show; None where none is asked for.
     """
-    bodies = Bodies()
+    share = Share()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, take: Take) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
@@ -140,7 +122,8 @@ def serve_http(decode: Decode, secret: Callable[[], str | None]) -> Serve:
         _look_at(request, headers, secret())
         if connection.they_are_waiting_for_100_continue:
             writer.write(connection.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-        with bodies.begin() as body:
+        with share.begin() as held:
+            body = Body(held)
             async with asyncio.timeout(_BODY_SECS):
                 while isinstance(event := await _event(connection, reader, _BODY_SECS), h11.Data):
                     body.add(event.data)

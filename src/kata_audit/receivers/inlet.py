@@ -31,6 +31,7 @@ _MOST_CURSORS: Final = 65_536
 """How many of the newest cursors tell that a line was sent before."""
 _TELL_NS: Final = 60 * 1_000_000_000
 _BEGUN: Final = "A node began to send through another shipper. Nothing here proves that all of it arrives."
+_DROPPED: Final = "Datagrams were dropped: there was no room for them, and nobody keeps them."
 _AGAIN: Final = "Lines were sent again, and were not taken a second time."
 
 
@@ -138,6 +139,9 @@ class ShippedStream:
             details = {"log.records.repeated": str(self._again)}
             self._told.append(Told("collect.repeated", _AGAIN, details=details))
             self._again, self._again_ns = 0, now
+        lost = self._inlet.take_lost()
+        if lost:
+            self._told.append(Told("collect.lost", _DROPPED, str(lost)))
         while self._told:
             yield self._told.pop(0)
 
@@ -173,7 +177,7 @@ class Inlet:
         self._new: list[ShippedStream] = []
         self._cursors: OrderedDict[tuple[_Owner, bytes], ShippedStream] = OrderedDict()
         self._introduced: set[tuple[str, Transport]] = set()
-        self._waiting = 0
+        self._waiting = self._lost = 0
         self._numbers = itertools.count()
 
     @property
@@ -208,6 +212,17 @@ class Inlet:
         if is_done:
             done()
         self._wake.set()
+
+    def lose(self) -> None:
+        """Count a line that was dropped for want of room; a stream tells of it when there is room again."""
+        with self.lock:
+            self._lost += 1
+
+    def take_lost(self) -> int:
+        """Give how many lines were dropped since the last call."""
+        with self.lock:
+            lost, self._lost = self._lost, 0
+        return lost
 
     def _stream(self, owner: _Owner) -> ShippedStream:
         found = self._streams.get(owner)

@@ -7,10 +7,10 @@ rule is closed alone. Nothing is answered for before it is durable.
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from kata_audit.errors import ReceiverError
 from kata_audit.receivers.inlet import Inlet
@@ -18,6 +18,7 @@ from kata_audit.receivers.receive_settings import Network, Receive, read_listen
 from kata_audit.receivers.shipped import Declared, Shipped, spell
 
 MOST_CONNECTIONS: Final = 256
+SHARE_BYTES: Final = 64 << 20
 ANSWER_SECS: Final = 30.0
 """How long a sender waits for the disk until it is told to try again later."""
 _LOOK_SECS: Final = 0.02
@@ -36,8 +37,65 @@ class Take(Protocol):
         ...
 
 
+class Share:
+    """Bytes that all connections of a listener may hold together while they are being read."""
+
+    def __init__(self, most: int = SHARE_BYTES) -> None:
+        self.left = most
+
+    @contextmanager
+    def begin(self) -> Iterator["Holding"]:
+        """Hold bytes of one connection; at its end they are given back."""
+        holding = Holding(self)
+        try:
+            yield holding
+        finally:
+            holding.give(holding.size)
+
+
+class Holding:
+    """What one connection holds."""
+
+    def __init__(self, share: Share) -> None:
+        self._share, self.size = share, 0
+
+    def add(self, size: int) -> None:
+        """Hold more.
+
+        Raises:
+            DroppedError: All connections together hold too much.
+        """
+        self.size += size
+        self._share.left -= size
+        if self._share.left < 0:
+            raise DroppedError("too much is being sent at once")
+
+    def give(self, size: int) -> None:
+        """Hold less."""
+        self.size -= size
+        self._share.left += size
+
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Take], Coroutine[Any, Any, None]]
 """Speaks one protocol on one connection until it ends."""
+
+
+class Datagrams(NamedTuple):
+    """Speaks a protocol without connections: `read` gives the record of one datagram."""
+
+    read: Callable[[bytes], Shipped]
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, take: Callable[[bytes, object], None]) -> None:
+        self._take = take
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self._take(data, addr)
+
+
+def _nobody_waits() -> None:
+    """Answer nobody: a datagram's sender does not listen."""
 
 
 class Listener:
@@ -55,7 +113,7 @@ class Listener:
     """
 
     def __init__(
-        self, one: Receive, declared: Declared, inlet: Inlet, serve: Serve, *, answer_secs: float = ANSWER_SECS
+        self, one: Receive, declared: Declared, inlet: Inlet, serve: Serve | Datagrams, *, answer_secs: float = ANSWER_SECS
     ) -> None:
         self._one, self._declared, self._inlet, self._serve, self._answer_secs = one, declared, inlet, serve, answer_secs
         self._thread = Thread(target=self._run, name=f"receive {one.name}", daemon=True)
@@ -88,26 +146,46 @@ class Listener:
     def _run(self) -> None:
         """Run the loop until it is stopped; the thread's body."""
         try:
-            server = self._loop.run_until_complete(self._listen())
+            close = self._loop.run_until_complete(self._listen())
         except OSError as error:
             self._problem = error.strerror or "unknown"
             self._loop.close()
             self._ready.set()
             return
-        self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
-        server.close()
-        for task in self._tasks:
+        close()
+        ending = set(self._tasks)
+        for task in ending:
             task.cancel()
-        if self._tasks:
-            self._loop.run_until_complete(asyncio.wait(self._tasks, timeout=_START_SECS))
+        if ending:
+            self._loop.run_until_complete(asyncio.wait(ending, timeout=_START_SECS))
+        self._loop.run_until_complete(asyncio.sleep(0))  # sockets that were closed are given back in the next turn
         self._loop.close()
 
-    async def _listen(self) -> asyncio.Server:
+    async def _listen(self) -> Callable[[], None]:
+        """Begin to listen, and give what ends it."""
         address = read_listen(self._one.listen)
         assert address is not None, "config.py looks at it"
-        return await asyncio.start_server(self._connected, address.host, address.port, ssl=self._trust)
+        if isinstance(self._serve, Datagrams):
+            read = self._serve.read
+            transport, _ = await self._loop.create_datagram_endpoint(
+                lambda: _Datagrams(lambda data, peer: self._datagram(read, data, peer)), local_addr=address
+            )
+            self.port = transport.get_extra_info("sockname")[1]
+            return transport.close
+        server = await asyncio.start_server(self._connected, address.host, address.port, ssl=self._trust)
+        self.port = server.sockets[0].getsockname()[1]
+        return server.close
+
+    def _datagram(self, read: Callable[[bytes], Shipped], data: bytes, peer: object) -> None:
+        """Take a datagram where there is room; nobody keeps it otherwise, so what is dropped is counted."""
+        if not is_allowed(peer, self._one.allow):
+            return
+        if self._inlet.has_room:
+            self._inlet.offer([spell(read(data), self._one.fields, self._declared)], _nobody_waits)
+        else:
+            self._inlet.lose()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -116,6 +194,7 @@ class Listener:
             if len(self._tasks) >= MOST_CONNECTIONS or not is_allowed(writer.get_extra_info("peername"), self._one.allow):
                 return
             self._tasks.add(task)
+            assert not isinstance(self._serve, Datagrams)
             await self._serve(reader, writer, self._take)
         except (
             DroppedError,

@@ -21,6 +21,17 @@ class ReceiveKind(StrEnum):
 
     HTTP = "http"
     """POSTs of JSON: an object a line, or an array; also what kube-apiserver posts to its audit webhook."""
+    OTLP = "otlp"
+    """OpenTelemetry's logs over HTTP, binary or as JSON."""
+    FORWARD = "forward"
+    """The Forward protocol of Fluentd and Fluent Bit."""
+    SYSLOG = "syslog"
+    """Syslog in a stream: RFC 5424 or the older kind, over TLS or plain."""
+    SYSLOG_UDP = "syslog-udp"
+    """Syslog in datagrams."""
+
+
+_WITHOUT_SECRET: Final = frozenset({ReceiveKind.SYSLOG, ReceiveKind.SYSLOG_UDP})
 
 
 class Address(NamedTuple):
@@ -105,6 +116,10 @@ def mistakes_of_receive(one: Receive) -> Iterator[tuple[str, str]]:
         yield "secret_env", "`secret_env` and `secret_file` are two places for one secret; name one"
     if (one.certificate_file is None) != (one.key_file is None):
         yield "certificate_file", "`certificate_file` and `key_file` belong together; one is missing"
+    if one.kind in _WITHOUT_SECRET and (one.secret_file is not None or one.secret_env is not None):
+        yield "secret_file", f"kind `{one.kind}` knows no secret; name `client_ca_file` or `allow`"
+    if one.kind is ReceiveKind.SYSLOG_UDP and one.certificate_file is not None:
+        yield "certificate_file", "datagrams are sent without TLS; say kind `syslog`, or leave it out"
     if one.client_ca_file is not None and one.certificate_file is None:
         yield "client_ca_file", "`client_ca_file` is nothing without TLS; name `certificate_file` and `key_file`"
     yield from _mistakes_of_address(one)
@@ -130,6 +145,8 @@ def _mistakes_of_fields(one: Receive) -> Iterator[tuple[str, str]]:
         yield "transport_field", "`transport` says it of all records already; name one of the two"
     if one.transport is Transport.JOURNAL_EXPORT:
         yield "transport", "entries of the journal come as records here; say `journal-json`"
+    if one.transport is Transport.AUDIT_EVENTLIST and one.kind is not ReceiveKind.HTTP:
+        yield "transport", "the audit webhook is posted to kind `http`"
     is_entry = one.transport in (None, Transport.JOURNAL_JSON)
     if one.identifier_field and not (is_entry and (one.transport or one.transport_field)):
         yield "identifier_field", "`identifier_field` is for entries of the journal: transport `journal-json`"

@@ -5,7 +5,8 @@ which field carries the line, and which of them say how it once came: its transp
 line of a container's log is the kubelet's line again, under the path that names its pod, and an entry of the journal is
 journald's JSON again, and both are read exactly as if they had been collected here.
 
-Nothing is guessed: a record whose transport nobody says is a bare line, whose origin is unknown.
+Nothing is guessed: a record whose transport nobody says is a bare line, whose origin is unknown. One record is one line: a
+line feed within it is spelled `#012`, as rsyslog does, or whoever wrote the text could begin a line as somebody else.
 """
 
 import re
@@ -19,6 +20,9 @@ import orjson
 from kata_audit.schema.source import Transport
 
 _NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,251}")
+MAX_DEPTH: Final = 32
+"""How deep maps and lists of a record may lie in each other; what is deeper is left out."""
+_TOO_DEEP: Final = "…"
 _MOST_PATH: Final = 4096
 _MOST_CURSOR: Final = 1024
 _TRANSPORTS: Final = frozenset(Transport)
@@ -103,7 +107,7 @@ def spell(shipped: Shipped, fields: Fields, declared: Declared) -> Line:
         data = _container_line(shipped, _bytes(text))
     else:
         data = _whole(shipped) if text is None else _bytes(text)
-    return Line(node, transport, path, cursor, data.removesuffix(b"\n") + b"\n")
+    return Line(node, transport, path, cursor, data.removesuffix(b"\n").replace(b"\n", b"#012") + b"\n")
 
 
 def _transport(value: Any) -> Transport:
@@ -163,15 +167,23 @@ def _bytes(value: Any) -> bytes:
         case bytes():
             return value
         case str():
-            return value.encode(errors="surrogatepass")
+            return _encode(value)
     return _json(value)
+
+
+def _encode(text: str) -> bytes:
+    """Give a text's bytes: those that were no UTF-8 when it was read are what they were."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="replace")
 
 
 def _json(value: Any) -> bytes:
     return orjson.dumps(_plain(value))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """Give a value that JSON has: bytes that are no UTF-8 become a list of their numbers, as journald's do."""
     match value:
         case bytes():
@@ -180,11 +192,13 @@ def _plain(value: Any) -> Any:
             except UnicodeDecodeError:
                 return list(value)
         case str():
-            return value.encode(errors="replace").decode() if _SURROGATE.search(value) else value
+            return _plain(_encode(value)) if _SURROGATE.search(value) else value
+        case Mapping() | list() | tuple() if depth == MAX_DEPTH:
+            return _TOO_DEEP
         case Mapping():
-            return {_key(name): _plain(one) for name, one in value.items()}
+            return {_key(name): _plain(one, depth + 1) for name, one in value.items()}
         case list() | tuple():
-            return [_plain(one) for one in value]
+            return [_plain(one, depth + 1) for one in value]
         case None | bool() | float():
             return value
         case int():
@@ -193,7 +207,7 @@ def _plain(value: Any) -> Any:
 
 
 def _key(name: Any) -> str:
-    return str(_plain(name)) if isinstance(name, str | bytes) else str(name)
+    return str(_plain(name)) if isinstance(name, str | bytes) else str(_plain(name, MAX_DEPTH))
 
 
 def _whole(shipped: Shipped) -> bytes:

@@ -5,6 +5,7 @@ Source: Fluentd, *Forward Protocol Specification v1.5* (PackedForward, Compresse
 
 import hashlib
 import hmac
+import math
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
@@ -64,31 +65,47 @@ def _event_time(time_ns: int) -> msgpack.ExtType:
 
 
 def decode_message(told: Any) -> Message:
-    """Read a message, as unpacked.
+    """Read a message in any of its modes, as unpacked: one event, a list of them, or packed ones, compressed or not.
+
+    Texts that are no UTF-8 have surrogates in place of their bytes, as Python's `surrogateescape` makes them.
 
     Raises:
         ForwardError: It is none, or holds more than `MAX_BYTES`.
     """
     match told:
-        case [str(tag), bytes(data), *rest] if len(rest) <= 1 and all(isinstance(one, dict) for one in rest):
+        case [str(tag), bytes() | str() as data, *rest] if _is_option(rest):
             option = rest[0] if rest else {}
+            entries = _unpack(data if isinstance(data, bytes) else data.encode(errors="surrogateescape"), option)
+        case [str(tag), list(events), *rest] if _is_option(rest):
+            option, entries = rest[0] if rest else {}, [_entry_of(one) for one in events]
+        case [str(tag), time, dict(record), *rest] if _is_option(rest):
+            option, entries = rest[0] if rest else {}, [_entry_of([time, record])]
         case _:
-            raise ForwardError("no packed message")
-    chunk = option.get("chunk")
-    if option.get("compressed") == "gzip":
+            raise ForwardError("no message")
+    chunk = (option or {}).get("chunk")
+    return Message(tag, entries, chunk if isinstance(chunk, str) else None)
+
+
+def _is_option(rest: list[Any]) -> bool:
+    return not rest or (len(rest) == 1 and (rest[0] is None or isinstance(rest[0], dict)))
+
+
+def _unpack(data: bytes, option: Mapping[str, Any] | None) -> list[Entry]:
+    """Read packed entries."""
+    if (option or {}).get("compressed") == "gzip":
         data = _unzip(data)
-    unpacker = msgpack.Unpacker(max_buffer_size=MAX_BYTES, strict_map_key=True)
+    unpacker = msgpack.Unpacker(max_buffer_size=MAX_BYTES, strict_map_key=False, unicode_errors="surrogateescape")
     entries, end = list[Entry](), 0
     try:
         unpacker.feed(data)
         for one in unpacker:
             entries.append(_entry_of(one))
             end = unpacker.tell()
-    except (ValueError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise ForwardError("its entries are none") from error
     if end != len(data):
         raise ForwardError("its last entry is cut off")
-    return Message(tag, entries, chunk if isinstance(chunk, str) else None)
+    return entries
 
 
 def _unzip(data: bytes) -> bytes:
@@ -107,13 +124,21 @@ def _unzip(data: bytes) -> bytes:
 
 
 def _entry_of(told: Any) -> Entry:
+    """Read an entry; Fluent Bit may give metadata beside its time, which are not asked for."""
     match told:
-        case [msgpack.ExtType(code=0, data=bytes(data)), dict(record)] if len(data) == 8:
+        case [[time, dict()] | time, dict(record)]:
+            pass
+        case _:
+            raise ForwardError("an entry is none")
+    match time:
+        case msgpack.ExtType(code=0, data=bytes(data)) if len(data) == 8:
             seconds, rest = struct.unpack(">II", data)
             return Entry(seconds * _SECOND + rest, record)
-        case [int(seconds), dict(record)]:
-            return Entry(seconds * _SECOND, record)
-    raise ForwardError("an entry is none")
+        case bool():
+            raise ForwardError("a time is none")
+        case int() | float() if math.isfinite(time):
+            return Entry(int(time * _SECOND), record)
+    raise ForwardError("a time is none")
 
 
 def encode_ack(chunk: str) -> bytes:

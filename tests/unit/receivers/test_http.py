@@ -18,9 +18,9 @@ from tests.receiving import NODE, Receiving, receiving, said, sealed
 from kata_audit.errors import ReceiverError
 from kata_audit.receivers import http as http_module
 from kata_audit.receivers import listen as listen_module
-from kata_audit.receivers.http import Bodies, RefusedError, decompress, is_shown, serve_http
+from kata_audit.receivers.http import Body, RefusedError, decompress, is_shown, serve_http
 from kata_audit.receivers.http_records import decode_body
-from kata_audit.receivers.listen import Serve, is_allowed
+from kata_audit.receivers.listen import Serve, Share, is_allowed
 from kata_audit.receivers.receive_settings import Receive, ReceiveKind
 from kata_audit.schema.source import Transport
 
@@ -120,8 +120,9 @@ def test_a_body_that_becomes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch
 
 def test_too_many_bodies_at_once_are_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_module, "MAX_BODY_BYTES", 8)
-    bodies = Bodies(most=10)
-    with bodies.begin() as first, bodies.begin() as second:
+    share = Share(most=10)
+    with share.begin() as one, share.begin() as other:
+        first, second = Body(one), Body(other)
         first.add(b"x" * 8)
         with pytest.raises(RefusedError) as refused:
             second.add(b"x" * 3)
@@ -129,7 +130,7 @@ def test_too_many_bodies_at_once_are_told_to_come_again(monkeypatch: pytest.Monk
         with pytest.raises(RefusedError) as refused:
             first.add(b"x")
         assert refused.value.status == 413
-    assert bodies.left == 10
+    assert share.left == 10
 
 
 def test_a_long_body_is_refused_before_it_is_sent(here: Receiving) -> None:

@@ -135,10 +135,39 @@ def test_without_a_field_the_record_is_the_line_as_it_was_sent() -> None:
 
 @pytest.mark.parametrize(
     ("value", "data"),
-    [("a", b"a\n"), ("a\n", b"a\n"), ("a\n\n", b"a\n\n"), (b"\xff\n", b"\xff\n"), (3, b"3\n"), ({"b": [1]}, b'{"b":[1]}\n')],
+    [
+        ("a", b"a\n"),
+        ("a\n", b"a\n"),
+        ("a\n\n", b"a#012\n"),
+        (b"\xff\n", b"\xff\n"),
+        (3, b"3\n"),
+        ({"b": [1]}, b'{"b":[1]}\n'),
+    ],
 )
 def test_a_text_of_any_kind_is_a_line(value: object, data: bytes) -> None:
     assert spell(Shipped({"log": value}), Fields("log"), HERE).data == data
+
+
+@pytest.mark.parametrize("transport", [one for one in Transport if one is not Transport.JOURNAL_EXPORT])
+def test_a_text_cannot_begin_a_line_of_its_own(transport: Transport) -> None:
+    """Else a guest's text could be followed by what looks like a line of the host."""
+    values = {"log": "said\n<6>1 2026-11-25T10:00:00Z w containerd 1 - - forged\n"}
+    line = spell(Shipped(values), Fields("log"), HERE._replace(transport=transport))
+    assert line.data.count(b"\n") == 1
+
+
+def test_bytes_that_are_no_text_are_kept() -> None:
+    """A decoder that must give texts marks them; they come out as they came in."""
+    text = b"a\xffb".decode(errors="surrogateescape")
+    assert spell(Shipped({"log": text}), Fields("log"), HERE).data == b"a\xffb\n"
+    assert json.loads(spell(Shipped({"MESSAGE": text}), Fields(), JOURNAL).data) == {"MESSAGE": [97, 255, 98]}
+
+
+def test_what_is_too_deep_is_left_out() -> None:
+    value: Any = "bottom"
+    for _ in range(5000):
+        value = {"a": value}
+    assert spell(Shipped(value), Fields(), HERE).data == b'{"a":' * 32 + '"…"'.encode() + b"}" * 32 + b"\n"
 
 
 VALUES = st.recursive(
