@@ -1,5 +1,6 @@
 """Records of the rules' own samples and of a captured store, as they leave for another system, and what our rules find in them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,9 @@ from kata_audit.parse.link import link
 from kata_audit.pipeline.export_source import exported_columns, records_of
 from kata_audit.pipeline.rehearsal import try_out
 from kata_audit.pipeline.samples import Sample, read_samples, records_of_sample
+from kata_audit.predicate.fields import ATTRIBUTE
 from kata_audit.predicate.rows import evaluate
+from kata_audit.predicate.tree import fields_of
 from kata_audit.rules.files import sample_files
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSet, spell_record
@@ -27,6 +30,7 @@ from kata_audit.store.identity import fill
 from kata_audit.store.known import KnownFacts
 from kata_audit.wiring import reading, rules
 
+_ODD = re.compile(r"[^A-Za-z0-9]")
 RULES: dict[str, Rule] = {rule.rule_id: rule for rule in rules(Config().rules)}
 
 
@@ -73,6 +77,18 @@ def held(folder: Path, fieldset: FieldSet, now_ns: int) -> Held:
 def is_joined(rule: Rule) -> bool:
     """Say whether a rule asks for more than one record."""
     return isinstance(rule.when, Correlation | Absence)
+
+
+def is_mixed_up(one: Exported, rule_id: str) -> bool:
+    """Say whether a record has an attribute whose name other systems do not tell from one that the rule asks for.
+
+    Loki makes an underscore of a dot; in patterns on attributes OpenSearch takes a dot of a name for any character.
+    """
+    when = RULES[rule_id].when
+    assert not isinstance(when, Absence | Correlation)
+    asked = {field.removeprefix(ATTRIBUTE) for field in fields_of(when) if field.startswith(ATTRIBUTE)}
+    alike = {_ODD.sub("_", key) for key in asked}
+    return any(key not in asked and _ODD.sub("_", key) in alike for key in one.record.get("attributes", {}))
 
 
 def _samples(fieldset: FieldSet, now_ns: int, holds: Mapping[str, set[str]]) -> Iterator[Sampled]:

@@ -10,24 +10,17 @@ import pytest
 import yaml
 from tests.loopback import LOOPBACK
 from tests.servers.loki_server import MISSING, Running, can_run, loki
-from tests.servers.sampled import RULES, Held, Sampled, held, is_joined
+from tests.servers.packed import packed
+from tests.servers.sampled import RULES, Held, Sampled, held, is_joined, is_mixed_up
 
 from kata_audit.clock import SystemClock
-from kata_audit.config import Config
-from kata_audit.detect.rule import Absence, Correlation
 from kata_audit.exporters.export_settings import Export, ExportKind
 from kata_audit.exporters.loki import Loki
-from kata_audit.exporters.loki_entry import metadata_name
 from kata_audit.integrations.loki_rules import log_query, loki_rules
-from kata_audit.integrations.pack import fill_in
-from kata_audit.predicate.fields import ATTRIBUTE
 from kata_audit.predicate.printing import CannotPrintError
-from kata_audit.predicate.tree import fields_of
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSetName
-from kata_audit.wiring import integration_file, integration_packs
 from kata_audit.wiring_export import fieldset
-from kata_audit.wiring_integrate import with_rules
 
 pytestmark = [pytest.mark.servers_all(can_run()), pytest.mark.skipif(not can_run(), reason=MISSING)]
 WORDS = fieldset(FieldSetName.OTEL)
@@ -60,12 +53,6 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         yield Asked(server, there, now)
 
 
-def packed() -> str:
-    """Give the file of `integrate loki`."""
-    pack = integration_packs()["loki"]
-    return with_rules(fill_in(pack, integration_file(pack, pack.files[0]), {}), Config().rules)
-
-
 def push(server: Running, records: list[Exported]) -> None:
     one = Export("loki", ExportKind.LOKI, url=server.url, allow=(LOOPBACK,), plaintext=True)
     exporter = Loki(one, SystemClock())
@@ -88,15 +75,6 @@ def test_a_rule_on_one_record_finds_there_what_it_finds_here(asked: Asked, rule_
     expected = asked.held.holds[rule_id] - mixed
     assert expected
     assert asked.names(query) - mixed == expected
-
-
-def is_mixed_up(one: Exported, rule_id: str) -> bool:
-    """Say whether a record has an attribute whose name Loki does not tell from one that the rule asks for."""
-    when = RULES[rule_id].when
-    assert not isinstance(when, Absence | Correlation)
-    there = {key: metadata_name((key,)) for key in one.record.get("attributes", {})}
-    keys = {field.removeprefix(ATTRIBUTE) for field in fields_of(when) if field.startswith(ATTRIBUTE)}
-    return any(key not in keys and name in map(metadata_name, ((key,) for key in keys)) for key, name in there.items())
 
 
 JOINED = sorted(rule_id for rule_id in QUERIES if is_joined(RULES[rule_id]))
@@ -123,7 +101,7 @@ def test_all_that_it_can_say_is_converted() -> None:
     loud = {rule_id for rule_id, rule in RULES.items() if not rule.silent}
     assert QUERIES.keys() | CONVERTED.left_out.keys() == loud
     assert len(QUERIES) >= 90
-    text = packed()
+    text = packed("loki", "kata-audit.rules.yml")
     assert all(f"# {rule_id}: {why}" in text for rule_id, why in CONVERTED.left_out.items())
 
 
@@ -131,7 +109,9 @@ def test_the_ruler_evaluates_every_rule(tmp_path: Path, asked: Asked) -> None:
     """Each is there, was evaluated, and failed with nothing; an alert has the labels that Alertmanager's routes ask for."""
     folder = tmp_path / "server" / "rules" / "fake"
     folder.mkdir(parents=True)
-    (folder / "kata-audit.rules.yml").write_text(packed().replace("interval: 1m", "interval: 10s"))
+    (folder / "kata-audit.rules.yml").write_text(
+        packed("loki", "kata-audit.rules.yml").replace("interval: 1m", "interval: 10s")
+    )
     some = [record for one in asked.held.samples if one.rule_id in ("KA-001", "KA-008") for record in one.records]
     with loki(tmp_path / "server", limits=LIMITS) as server:
         push(server, sorted(some, key=lambda one: one.time_ns))
@@ -154,7 +134,7 @@ def test_the_ruler_evaluates_every_rule(tmp_path: Path, asked: Asked) -> None:
 
 def test_it_is_yaml_as_people_read_it(tmp_path: Path) -> None:
     path = tmp_path / "rules.yml"
-    path.write_text(packed())
+    path.write_text(packed("loki", "kata-audit.rules.yml"))
     (group,) = yaml.safe_load(path.read_text())["groups"]
     assert [rule["alert"] for rule in group["rules"]] == sorted(QUERIES)
     assert {rule["alert"]: rule["expr"] for rule in group["rules"]} == QUERIES

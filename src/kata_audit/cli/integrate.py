@@ -97,6 +97,7 @@ def _write(out: Path, files: "Mapping[str, str]") -> None:
             problems = [Problem(str(out / name), "is there already") for name in there]
             raise UsageError("Nothing was written.", problems=problems, hint="Name another folder, or move them away.")
         for name, text in files.items():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
             with (out / name).open("x", encoding="utf-8") as file:
                 file.write(text)
     except OSError as error:

@@ -32,7 +32,8 @@ _THERE: Final = 409
 """A document of that id is there already: the record was sent before."""
 _CONTENT: Final = frozenset({"mapper_parsing_exception", "document_parsing_exception", "strict_dynamic_mapping_exception"})
 """What is wrong with one document alone, and with no other."""
-_FLAT: Final = {ExportKind.ELASTICSEARCH: "flattened", ExportKind.OPENSEARCH: "flat_object"}
+FLAT: Final = {ExportKind.ELASTICSEARCH: "flattened", ExportKind.OPENSEARCH: "flat_object"}
+"""The field type that takes any keys without making fields."""
 _WORDS: Final = {
     "cluster_block_exception": (
         "writing is blocked there: most often its disk is full (flood stage), or the index is read-only or closed; "
@@ -97,7 +98,7 @@ class Elastic:
 
     def _prepare(self, headers: Mapping[str, str]) -> str | None:
         """Put the template, in the best way that the server takes; give what keeps it from being put."""
-        flat = _FLAT[self._one.kind]
+        flat = FLAT[self._one.kind]
         url = f"{self._url}/_index_template/kata-audit-{quote(self._index, safe='')}"
         for way in (_Way(flat, True), _Way(None, True), _Way(flat, False), _Way(None, False)):
             body = orjson.dumps(template(self._index, attributes=way.attributes, is_stream=way.is_stream))

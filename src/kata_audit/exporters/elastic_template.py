@@ -9,10 +9,14 @@ templates", "Flat object".
 
 from typing import Any, Final
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _PRIORITY: Final = 250
 """Over the templates that the products bring for `logs-*-*`."""
 _LONGEST_WORD: Final = 1024
+_LONGEST_EXACT: Final = 8000
+"""Characters, each of up to four bytes: a term holds 32,766 bytes."""
+EXACT: Final = "exact"
+"""The part of a text field that is asked for patterns: converted rules need it, and a text is in pieces of words alone."""
 _DATES: Final = ("@timestamp", "event.created", "timestamp", "observed_timestamp", "kata.guest_timestamp", "kata.timestamp")
 _TEXTS: Final = ("message", "body")
 
@@ -31,7 +35,8 @@ def template(index: str, *, attributes: str | None, is_stream: bool) -> dict[str
     for name in _DATES:
         _put(properties, name, {"type": "date"})
     for name in _TEXTS:
-        _put(properties, name, {"type": "text"})
+        exact = {"type": "keyword", "ignore_above": _LONGEST_EXACT}
+        _put(properties, name, {"type": "text", "fields": {EXACT: exact}})
     words = {"match_mapping_type": "string", "mapping": {"type": "keyword", "ignore_above": _LONGEST_WORD}}
     return {
         "index_patterns": [index],

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from kata_audit.detect.rule import Absence, Correlation, Rule
+from kata_audit.predicate.fields import Kind, kind_of
 from kata_audit.predicate.printing import CannotPrintError
-from kata_audit.predicate.tree import Predicate, fields_of
+from kata_audit.predicate.tree import And, Compare, OneOf, Op, Or, Predicate, fields_of
 
 _PLACE: Final = re.compile(r"^%%([a-z-]+)%%$", re.MULTILINE)
 """A line of a pack's file in whose place converted rules go."""
@@ -67,6 +68,24 @@ def condition_of(rule: Rule) -> Predicate:
     if "raw" in fields_of(rule.when):
         raise CannotPrintError("it asks of the frame as received, which is sent only where `raw` is set")
     return rule.when
+
+
+def needed_words(where: Predicate) -> dict[str, frozenset[str]]:
+    """Give the words of which a text field must be one, wherever the condition holds."""
+    if isinstance(where, Compare) and where.op is Op.EQ and isinstance(where.value, str):
+        return {where.field: frozenset((where.value,))}
+    if isinstance(where, OneOf):
+        return {where.field: frozenset(map(str, where.values))} if kind_of(where.field) is Kind.TEXT else {}
+    if not isinstance(where, And | Or) or not where.parts:
+        return {}
+    each = [needed_words(part) for part in where.parts]
+    if isinstance(where, And):
+        found: dict[str, frozenset[str]] = {}
+        for one in each:
+            found |= {name: words & found.get(name, words) for name, words in one.items()}
+        return found
+    common = set(each[0]).intersection(*each[1:])
+    return {name: frozenset().union(*(one[name] for one in each)) for name in common}
 
 
 def put_rules(text: str, makers: Mapping[str, Callable[[], str]]) -> str:

@@ -13,8 +13,15 @@ from typing import Final
 
 from kata_audit.detect.rule import Correlation, CorrelationKind, Rule
 from kata_audit.exporters.loki_entry import metadata_name
-from kata_audit.integrations.converting import Conversion, condition_of, convert_rules, left_out_lines, one_line
-from kata_audit.predicate.fields import ATTRIBUTE, Kind, kind_of
+from kata_audit.integrations.converting import (
+    Conversion,
+    condition_of,
+    convert_rules,
+    left_out_lines,
+    needed_words,
+    one_line,
+)
+from kata_audit.predicate.fields import ATTRIBUTE
 from kata_audit.predicate.logql import print_logql
 from kata_audit.predicate.printing import CannotPrintError
 from kata_audit.predicate.tree import And, Compare, Everything, OneOf, Op, Or, Predicate, fields_of, simplify
@@ -107,7 +114,7 @@ class _Words:
 
     def select(self, where: Predicate) -> str:
         """Write a query for lines: first by what every such line has, which is cheap to ask, then by the whole condition."""
-        needed = _needed(simplify(where))
+        needed = needed_words(simplify(where))
         labels = {name: words for name, words in needed.items() if name in _LABELS and all(map(_PLAIN.fullmatch, words))}
         selector = [JOB[1:-1], *(_label(name, words) for name, words in sorted(labels.items()))]
         others = [OneOf(name, words) for name, words in sorted(needed.items()) if name not in labels]
@@ -157,29 +164,13 @@ class _Words:
         return f"count by ({by}) ({inner}) {op} {when.bound}", losses
 
 
-def _needed(where: Predicate) -> dict[str, frozenset[str]]:
-    """Give the words of which a text field must be one, wherever the condition holds."""
-    if isinstance(where, Compare) and where.op is Op.EQ and isinstance(where.value, str):
-        return {where.field: frozenset((where.value,))}
-    if isinstance(where, OneOf):
-        return {where.field: frozenset(map(str, where.values))} if kind_of(where.field) is Kind.TEXT else {}
-    if not isinstance(where, And | Or) or not where.parts:
-        return {}
-    each = [_needed(part) for part in where.parts]
-    if isinstance(where, And):
-        found: dict[str, frozenset[str]] = {}
-        for one in each:
-            found |= {name: words & found.get(name, words) for name, words in one.items()}
-        return found
-    common = set(each[0]).intersection(*each[1:])
-    return {name: frozenset().union(*(one[name] for one in each)) for name in common}
-
-
 def _without(where: Predicate, needed: Mapping[str, frozenset[str]]) -> Predicate:
     """Leave out of the top of a condition what is asked before it in the same words."""
 
     def is_asked(part: Predicate) -> bool:
-        return isinstance(part, Compare | OneOf) and _needed(part).items() <= needed.items() and bool(_needed(part))
+        return (
+            isinstance(part, Compare | OneOf) and needed_words(part).items() <= needed.items() and bool(needed_words(part))
+        )
 
     return And(tuple(part for part in (where.parts if isinstance(where, And) else (where,)) if not is_asked(part)))
 

@@ -6,6 +6,7 @@ public final class Node {
         OpenSearchRunner runner = new OpenSearchRunner();
         runner.onBuild((number, settings) -> {
             settings.put("network.host", "127.0.0.1");
+            settings.putList("node.roles", "cluster_manager", "data", "ingest");
             settings.put("cluster.routing.allocation.disk.threshold_enabled", false);
         });
         // A cluster of its own name: others on this machine do not join it.

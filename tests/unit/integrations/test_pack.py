@@ -21,7 +21,8 @@ def test_a_pack_has_its_files_and_names_its_values(name: str) -> None:
     texts = [integration_file(pack, file) for file in pack.files]
     folder = resources.files("kata_audit.integrations").joinpath("packs", name)
 
-    assert {one.name for one in folder.iterdir()} == set(pack.files)
+    with resources.as_file(folder) as there:
+        assert {one.relative_to(there).as_posix() for one in there.rglob("*") if one.is_file()} == set(pack.files)
     assert {found for text in texts for found in re.findall("@@(.*?),?@@", text)} == set(pack.values)
     assert not any("@@" in fill_in(pack, text, {}) for text in texts)
 
