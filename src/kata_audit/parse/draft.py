@@ -3,14 +3,23 @@
 A column that nobody filled is all null and costs nothing. `RECORD_SCHEMA` decides the types.
 """
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from kata_audit.parse.texts import clean, written
-from kata_audit.schema.record import ATTRIBUTES_TYPE, EVIDENCE, POSITION, RECORD_SCHEMA, EvidenceRows, RecordRows
+from kata_audit.schema.record import (
+    ATTRIBUTES_TYPE,
+    EVIDENCE,
+    EVIDENCE_SCHEMA,
+    POSITION,
+    RECORD_SCHEMA,
+    WORD_TYPE,
+    EvidenceRows,
+    RecordRows,
+)
 from kata_audit.schema.source import Origin
 
 INNERMOST = ("severity_number", "body", "component", "subsystem", "pid", "exec_id")
@@ -115,16 +124,11 @@ def _time(text: Any, kind: Any) -> Any:
 
 def attribute_map(attributes: Sequence[dict[str, str] | None]) -> Any:
     """Make the Arrow map column of attributes; a record without any is null."""
-    offsets: list[int | None] = []
-    keys: list[str] = []
-    items: list[str] = []
-    for record in attributes:
-        if record:
-            offsets.append(len(keys))
-            keys.extend(record)
-            items.extend(record.values())
-        else:
-            offsets.append(None)
+    stated = [record for record in attributes if record]
+    ends = itertools.accumulate((len(record) if record else 0 for record in attributes), initial=0)
+    offsets = [end if record else None for end, record in zip(ends, attributes, strict=False)]
+    keys = list(itertools.chain.from_iterable(stated))
+    items = list(itertools.chain.from_iterable([record.values() for record in stated]))
     offsets.append(len(keys))
     return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), strings(keys), strings(items), type=ATTRIBUTES_TYPE)
 
@@ -132,6 +136,8 @@ def attribute_map(attributes: Sequence[dict[str, str] | None]) -> Any:
 _NOT_DERIVED = frozenset(column.name for column in (*EVIDENCE, *POSITION))
 DERIVED_SCHEMA = pa.schema([field for field in RECORD_SCHEMA if field.name not in _NOT_DERIVED])
 """The columns of `RECORD_SCHEMA` that parsing makes."""
+_OF_EVIDENCE = frozenset(EVIDENCE_SCHEMA.names)
+_OF_DERIVED = frozenset(DERIVED_SCHEMA.names)
 
 
 def finish(draft: Draft, ready: dict[str, Any]) -> Any:
@@ -144,15 +150,14 @@ def finish(draft: Draft, ready: dict[str, Any]) -> Any:
     Returns:
         A batch of `DERIVED_SCHEMA`, a row per record of the draft, in order (L2).
     """
-    arrays = []
-    for field in DERIVED_SCHEMA:
-        if field.name in ready:
-            array = ready[field.name]
-        elif field.name in draft.columns:
-            array = _array(draft.columns[field.name], field.type)
+    columns, arrays = draft.columns, []
+    for name, kind, make in _MAKERS:
+        if name in ready:
+            arrays.append(ready[name])
+        elif name in columns:
+            arrays.append(make(columns[name], kind))
         else:
-            array = pa.nulls(draft.count, field.type)
-        arrays.append(array if array.type == field.type else _cast(array, field.type))
+            arrays.append(pa.nulls(draft.count, kind))
     return pa.RecordBatch.from_arrays(arrays, schema=DERIVED_SCHEMA)
 
 
@@ -160,22 +165,20 @@ def attach(evidence: EvidenceRows, derived: Any) -> RecordRows:
     """Put derived columns beside their evidence; `batch` and `index` are null until sealed."""
     arrays = [
         evidence.column(field.name)
-        if field.name in evidence.schema.names
+        if field.name in _OF_EVIDENCE
         else derived.column(field.name)
-        if field.name in derived.schema.names
+        if field.name in _OF_DERIVED
         else pa.nulls(len(evidence), field.type)
         for field in RECORD_SCHEMA
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=RECORD_SCHEMA)
 
 
-def _array(values: list[Any], kind: Any) -> Any:
-    if pa.types.is_dictionary(kind):
-        return strings(values)
+def _maker(kind: Any) -> Callable[[Sequence[Any], Any], Any]:
+    """Tell how a column of a type is made of Python values, which need not be of that type."""
     if kind == pa.int64():
-        return integers(values)
-    return strings(values, kind) if pa.types.is_string(kind) or pa.types.is_large_string(kind) else pa.array(values, kind)
+        return integers
+    return strings if kind in (pa.string(), pa.large_string(), WORD_TYPE) else pa.array
 
 
-def _cast(array: Any, kind: Any) -> Any:
-    return pc.dictionary_encode(array).cast(kind) if pa.types.is_dictionary(kind) else array.cast(kind)
+_MAKERS = tuple((field.name, field.type, _maker(field.type)) for field in DERIVED_SCHEMA)

@@ -44,6 +44,7 @@ _ATTRIBUTE_OF_FIELD = {
 _SERIAL = re.compile(r"[0-9]{1,20}\Z")
 _LAST_MICROSECOND = ((1 << 63) - 1) // 1000
 """The last time that 64 bits of nanoseconds hold: in the year 2262."""
+_MICROSECOND_DIGITS = range(1, 17)
 
 
 _OF_ONE_SANDBOX = "fifo:"
@@ -265,12 +266,23 @@ def _keep_broken(draft: Draft, rows: Sequence[int], frames: Mapping[int, bytes])
 
 def _nanoseconds(microseconds: Sequence[Any]) -> list[int | None]:
     """Turn journald's microseconds into nanoseconds; None where one is no number that a time can have."""
-    return [
-        int(text) * 1000
-        if type(text) is str and len(text) <= 16 and text.isdigit() and text.isascii() and int(text) <= _LAST_MICROSECOND
-        else None
-        for text in microseconds
-    ]
+    try:
+        digits = "".join(microseconds)
+    except TypeError:
+        digits = ""
+    if digits.isdigit() and digits.isascii() and all(map(_MICROSECOND_DIGITS.__contains__, map(len, microseconds))):
+        numbers = list(map(int, microseconds))
+        if max(numbers) <= _LAST_MICROSECOND:
+            return [number * 1000 for number in numbers]
+    return [_one_nanoseconds(text) for text in microseconds]
+
+
+def _one_nanoseconds(microseconds: Any) -> int | None:
+    if type(microseconds) is not str or len(microseconds) not in _MICROSECOND_DIGITS:
+        return None
+    if not microseconds.isdigit() or not microseconds.isascii() or int(microseconds) > _LAST_MICROSECOND:
+        return None
+    return int(microseconds) * 1000
 
 
 def _read_cri(draft: Draft, texts: Texts, rows: Sequence[int], frames: Sequence[bytes], evidence: EvidenceRows) -> None:

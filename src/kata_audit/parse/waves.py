@@ -26,7 +26,7 @@ from kata_audit.parse.fragments import Pieces, join_pieces
 from kata_audit.parse.identity_crio import from_crio
 from kata_audit.parse.losses import state_losses
 from kata_audit.parse.secret_edits import MARKS
-from kata_audit.schema.record import Component, EvidenceRows, ParseStatus, RecordRows
+from kata_audit.schema.record import WORD_TYPE, Component, EvidenceRows, ParseStatus, RecordRows
 from kata_audit.schema.severity import TEXT_OF
 from kata_audit.schema.source import Origin
 
@@ -304,11 +304,11 @@ def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
         basis = pc.if_else(pc.is_valid(known), _BASES[stated], basis)
     columns = {
         "timestamp": pc.coalesce(host, journal, guest, observed),
-        "timestamp_basis": basis,
+        "timestamp_basis": basis.dictionary_encode(),
         "guest_timestamp": guest,
-        "severity_text": pa.array([TEXT_OF.get(number) for number in severities], pa.string()),
+        "severity_text": pa.array(list(map(TEXT_OF.get, severities)), WORD_TYPE),
         "attributes": attribute_map(draft.attributes),
-        "dialect": pa.array([path or None for path in draft.path], pa.string()),
+        "dialect": pa.array([path or None for path in draft.path], WORD_TYPE),
         "mask_count": _count_markers(evidence.column("raw")),
     }
     draft.columns["class"] = classify(draft, evidence.column("receiver").to_pylist())

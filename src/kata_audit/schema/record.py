@@ -15,7 +15,8 @@ EvidenceRows = pa.RecordBatch
 """Rows of `EVIDENCE_SCHEMA`."""
 
 _TIME = pa.timestamp("ns", tz="UTC")
-_WORD = pa.dictionary(pa.int32(), pa.string())
+WORD_TYPE = pa.dictionary(pa.int32(), pa.string())
+"""Few different words in many rows."""
 ATTRIBUTES_TYPE = pa.map_(pa.string(), pa.string())
 
 
@@ -123,7 +124,7 @@ EVIDENCE_SCHEMA: pa.Schema = pa.schema([(column.name, column.type) for column in
 
 DERIVED = (
     Column("timestamp", _TIME, "derived", "When it happened: the host's clock wherever a host record carried it."),
-    Column("timestamp_basis", _WORD, "derived", "Whose clock `timestamp` is: host, journal, guest or observed."),
+    Column("timestamp_basis", WORD_TYPE, "derived", "Whose clock `timestamp` is: host, journal, guest or observed."),
     Column(
         "guest_timestamp",
         _TIME,
@@ -136,24 +137,24 @@ DERIVED = (
         "derived",
         "OpenTelemetry severity of the innermost record: 1, 5, 9, 13, 17, 21.",
     ),
-    Column("severity_text", _WORD, "derived", "TRACE, DEBUG, INFO, WARN, ERROR or FATAL."),
+    Column("severity_text", WORD_TYPE, "derived", "TRACE, DEBUG, INFO, WARN, ERROR or FATAL."),
     Column("body", pa.large_string(), "derived", "The message of the innermost record, unescaped. Hostile text."),
-    Column("event_name", _WORD, "derived", "Name of the event, where the message is a known one."),
+    Column("event_name", WORD_TYPE, "derived", "Name of the event, where the message is a known one."),
     Column(
         "origin",
-        _WORD,
+        WORD_TYPE,
         "derived",
         "Who wrote the innermost text: host, guest or unknown. Structural, never from content.",
     ),
-    Column("component", _WORD, "derived", "The program that wrote the innermost record."),
-    Column("subsystem", _WORD, "derived", "The part of that program, in its own words."),
+    Column("component", WORD_TYPE, "derived", "The program that wrote the innermost record."),
+    Column("subsystem", WORD_TYPE, "derived", "The part of that program, in its own words."),
     Column(
         "pid",
         pa.int64(),
         "derived",
         "Process id that the innermost record states; a guest's own for guest records.",
     ),
-    Column("boot_id", _WORD, "derived", "The host's boot, from the journal."),
+    Column("boot_id", WORD_TYPE, "derived", "The host's boot, from the journal."),
     Column(
         "exec_id",
         pa.string(),
@@ -161,19 +162,19 @@ DERIVED = (
         "Exec id as stated. Host and agent use different ones for the same exec.",
     ),
     Column("actor", pa.string(), "derived", "Who asked for it, for audit events; `unknown` where no source tells."),
-    Column("actor_source", _WORD, "derived", "Where `actor` comes from: api-audit, host, or none."),
-    Column("actor_confidence", _WORD, "derived", "How sure it is: stated, certain, likely, possible or none."),
-    Column("action", _WORD, "derived", "What was done, for audit events: a word of the list below."),
+    Column("actor_source", WORD_TYPE, "derived", "Where `actor` comes from: api-audit, host, or none."),
+    Column("actor_confidence", WORD_TYPE, "derived", "How sure it is: stated, certain, likely, possible or none."),
+    Column("action", WORD_TYPE, "derived", "What was done, for audit events: a word of the list below."),
     Column("object", pa.string(), "derived", "To what, for audit events."),
-    Column("outcome", _WORD, "derived", "success, failure, denied or unknown, for audit events."),
+    Column("outcome", WORD_TYPE, "derived", "success, failure, denied or unknown, for audit events."),
     Column(
         "attributes",
         ATTRIBUTES_TYPE,
         "derived",
         "Every other key that the record states; the relays' own under `relay.*`.",
     ),
-    Column("dialect", _WORD, "derived", "The grammars it was read by, outermost first, joined by `/`."),
-    Column("parse_status", _WORD, "derived", "parsed, envelope, plain, malformed or fragment."),
+    Column("dialect", WORD_TYPE, "derived", "The grammars it was read by, outermost first, joined by `/`."),
+    Column("parse_status", WORD_TYPE, "derived", "parsed, envelope, plain, malformed or fragment."),
     Column("frame_group", pa.string(), "derived", "Equal for the pieces of one longer line."),
     Column("copy_key", pa.uint64(), "derived", "Equal for the copies of one record; counts use distinct keys."),
     Column(
@@ -185,7 +186,7 @@ DERIVED = (
     Column("mask_count", pa.uint32(), "derived", "How many secrets were masked in it."),
     Column(
         "class",
-        _WORD,
+        WORD_TYPE,
         "derived",
         "Retention class: security, access, review, audit, debug, workload or operational.",
     ),
@@ -201,7 +202,7 @@ IDENTITY = (
     Column("runtime_class", pa.string(), "identity", "Runtime handler of the sandbox."),
     Column(
         "identity_basis",
-        _WORD,
+        WORD_TYPE,
         "identity",
         "Where the identity was stated: cri, shim, source, cgroup, cmdline, path, text, api; finding: repeated by one.",
     ),
