@@ -4,7 +4,7 @@ The envelope is the host's own statement (journald's trusted fields, the kubelet
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kata_audit.parse.broken_lines import Broken, join_broken
@@ -14,7 +14,7 @@ from kata_audit.parse.draft import Draft
 from kata_audit.parse.frames.audit_eventlist import read_item
 from kata_audit.parse.frames.cri import join_partials, read_lines, read_path
 from kata_audit.parse.frames.journal_export import read_fields
-from kata_audit.parse.frames.journal_json import load_object
+from kata_audit.parse.frames.journal_json import load_objects
 from kata_audit.parse.frames.sandbox_path import read_sandbox
 from kata_audit.parse.identifiers import COMPONENT_OF_IDENTIFIER, DIALECT_OF_IDENTIFIER
 from kata_audit.parse.line_envelopes import Lines, dialect_of_file, program_of_file, read_guest_lines, read_host_lines
@@ -47,6 +47,7 @@ _LAST_MICROSECOND = ((1 << 63) - 1) // 1000
 _MICROSECOND_DIGITS = range(1, 17)
 
 
+_OTHER = Component.OTHER
 _OF_ONE_SANDBOX = "fifo:"
 """Receivers whose every source is one hypervisor's, in the folder of its sandbox."""
 
@@ -95,9 +96,9 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
     for transport, rows in by_transport.items():
         frames = [raws[row] or b"" for row in rows]
         if transport is Transport.JOURNAL_JSON:
-            _group(draft, evidence, _read_journal(draft, texts, rows, frames, load_object))
+            _group(draft, evidence, _read_journal(draft, texts, rows, frames, load_objects(frames)))
         elif transport is Transport.JOURNAL_EXPORT:
-            _group(draft, evidence, _read_journal(draft, texts, rows, frames, _export))
+            _group(draft, evidence, _read_journal(draft, texts, rows, frames, [_export(frame) for frame in frames]))
         elif transport is Transport.CRI:
             _read_cri(draft, texts, rows, frames, evidence)
         elif transport is Transport.AUDIT_EVENTLIST:
@@ -158,33 +159,33 @@ def _read_journal(
     texts: Texts,
     rows: Sequence[int],
     frames: Sequence[bytes],
-    load: Callable[[bytes], Mapping[str, Any] | None],
+    entries: Sequence[Mapping[str, Any] | None],
 ) -> Broken:
     """Read journal entries: when, which boot, who wrote it by the kernel's word, and the text or the native fields.
 
     Gives back which of them are pieces of longer lines.
     """
-    entries = [load(frame) for frame in frames]
+    lost = [row for row, entry in zip(rows, entries, strict=True) if entry is None]
+    read = rows if not lost else [row for row, entry in zip(rows, entries, strict=True) if entry is not None]
     known: list[Mapping[str, Any]] = [entry or {} for entry in entries]
-    draft.name_dialect([row for row, entry in zip(rows, entries, strict=True) if entry is not None], "journal")
+    draft.name_dialect(read, "journal")
     draft.put("journal_time", rows, _nanoseconds([entry.get("__REALTIME_TIMESTAMP") for entry in known]))
     draft.put("boot_id", rows, [entry.get("_BOOT_ID") for entry in known])
     draft.put("pid", rows, [entry.get("_PID") for entry in known])
-    identifiers = [entry.get("SYSLOG_IDENTIFIER") for entry in known]
-    components = [
-        COMPONENT_OF_IDENTIFIER.get(name, Component.OTHER) if isinstance(name, str) else None for name in identifiers
-    ]
-    draft.put("component", rows, components)
-    draft.put("severity_number", rows, [SYSLOG_PRIORITY.get(journal_text(entry.get("PRIORITY")) or "") for entry in known])
+    draft.put("component", rows, [_component_of_entry(entry.get("SYSLOG_IDENTIFIER")) for entry in known])
+    draft.put("severity_number", rows, [_severity_of_entry(entry.get("PRIORITY")) for entry in known])
     pieces = join_broken(rows, known)
+    silent = []
     for row, entry in zip(rows, known, strict=True):
         texts.cgroups[row] = entry.get("_SYSTEMD_CGROUP")
         texts.command_lines[row] = entry.get("_CMDLINE")
-        if is_native(entry):
+        message, transport = entry.get("MESSAGE"), entry.get("_TRANSPORT")
+        if message is None:
+            silent.append(row)
+        if transport == "journal" and is_native(entry):
             texts.native_rows.append(row)
             texts.native_entries.append(entry)
             continue
-        message = entry.get("MESSAGE")
         text = message if type(message) is str else journal_text(message)
         if row in pieces.texts:
             text = pieces.texts[row]
@@ -192,14 +193,20 @@ def _read_journal(
             texts.rows.append(row)
             texts.texts.append(text)
             texts.guest.append(False)
-            texts.dialects.append(_dialect_of_entry(entry))
-        if _dialect_of_transport(entry) is not None:
+            texts.dialects.append(_dialect_of_entry(entry.get("SYSLOG_IDENTIFIER"), transport))
+        if _dialect_of_transport(transport) is not None:
             _state_fields(draft, row, entry)
-    lost = [row for row, entry in zip(rows, entries, strict=True) if entry is None]
-    _keep_broken(draft, lost, dict(zip(rows, frames, strict=True)))
-    silent = [row for row, entry in zip(rows, entries, strict=True) if entry is not None and entry.get("MESSAGE") is None]
     draft.put("parse_status", silent, [ParseStatus.ENVELOPE] * len(silent))
+    _keep_broken(draft, lost, dict(zip(rows, frames, strict=True)))
     return pieces
+
+
+def _component_of_entry(identifier: Any) -> str | None:
+    return COMPONENT_OF_IDENTIFIER.get(identifier, _OTHER) if isinstance(identifier, str) else None
+
+
+def _severity_of_entry(priority: Any) -> int | None:
+    return SYSLOG_PRIORITY.get(priority if type(priority) is str else journal_text(priority) or "")
 
 
 def _group(draft: Draft, evidence: EvidenceRows, pieces: Broken) -> None:
@@ -240,17 +247,16 @@ def _state_fields(draft: Draft, row: int, entry: Mapping[str, Any]) -> None:
         draft.column("fold_key")[row] = auditd.fold_key(str(ns // 10**9), f"{ns // 10**6 % 1000:03}", serial)
 
 
-def _dialect_of_transport(entry: Mapping[str, Any]) -> str | None:
-    transport = entry.get("_TRANSPORT")
+def _dialect_of_transport(transport: Any) -> str | None:
     return _DIALECT_OF_TRANSPORT.get(transport) if type(transport) is str else None
 
 
-def _dialect_of_entry(entry: Mapping[str, Any]) -> str | None:
+def _dialect_of_entry(identifier: Any, transport: Any) -> str | None:
     """Tell the dialect that an entry's trusted transport or its identifier decides; None leaves it to the signatures.
 
     Programs write to the kernel's log too, and journald takes their name from there: such an entry is not the kernel's.
     """
-    identifier, by_transport = entry.get("SYSLOG_IDENTIFIER"), _dialect_of_transport(entry)
+    by_transport = _dialect_of_transport(transport)
     if type(identifier) is not str:
         return by_transport
     if by_transport == host_kernel.DIALECT.name and identifier != "kernel":

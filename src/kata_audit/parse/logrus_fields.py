@@ -73,7 +73,7 @@ def copy_keys(texts: Sequence[str], times: Sequence[str | None], components: Seq
     return keys
 
 
-def _container(record: dict[str, str]) -> str | None:
+def container_of(record: dict[str, str]) -> str | None:
     """Find the first container's id among the keys that may hold one; most values are too short to be looked at."""
     for key in _CONTAINER_KEYS:
         value = record.get(key)
@@ -82,19 +82,26 @@ def _container(record: dict[str, str]) -> str | None:
     return None
 
 
+def sandbox_of(record: dict[str, str]) -> str | None:
+    """Take the sandbox that a record states, in the form that an id has."""
+    get = record.get
+    sandbox = get("sandbox") or get("sandboxid") or get("podsandboxid") or get("sandbox_id")
+    if sandbox is None and get("name") == "kata-monitor":
+        sandbox = get("pod")
+    return sandbox if sandbox and _IDENTIFIER.match(sandbox) else None
+
+
+def exec_of(record: dict[str, str]) -> str | None:
+    """Take the exec that a record states."""
+    return record.get("exec") or record.get("exec-id") or None
+
+
 def identities_of(fields: Sequence[dict[str, str]]) -> dict[str, list[Any]]:
     """Take the ids that records state, as columns; those of a form that no id has stay attributes."""
-    sandboxes, containers = [], []
-    for record in fields:
-        get = record.get
-        sandbox = get("sandbox") or get("sandboxid") or get("podsandboxid") or get("sandbox_id")
-        if sandbox is None and get("name") == "kata-monitor":
-            sandbox = get("pod")
-        sandboxes.append(sandbox if sandbox and _IDENTIFIER.match(sandbox) else None)
-        containers.append(_container(record))
+    sandboxes = [sandbox_of(record) for record in fields]
     return {
         "sandbox_id": sandboxes,
-        "container_id": containers,
-        "exec_id": [record.get("exec") or record.get("exec-id") or None for record in fields],
+        "container_id": [container_of(record) for record in fields],
+        "exec_id": [exec_of(record) for record in fields],
         "identity_basis": ["shim" if sandbox else None for sandbox in sandboxes],
     }

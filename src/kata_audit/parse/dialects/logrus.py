@@ -9,77 +9,177 @@ Source: sirupsen/logrus `TextFormatter`; Kata `src/runtime/pkg/katautils` (syslo
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
 
 from kata_audit.parse.about import About
-from kata_audit.parse.dialects.base import Dialect, Inner, Scan, inner_of
-from kata_audit.parse.logrus_fields import component_of, copy_keys, identities_of
+from kata_audit.parse.dialects.base import Dialect, Scan, inner_of
+from kata_audit.parse.logrus_fields import component_of, container_of, copy_keys, exec_of, sandbox_of
 from kata_audit.parse.relays import GO_SUBSYSTEMS, Relay, of_go
 from kata_audit.parse.texts import unquote_go
 from kata_audit.schema.record import Component
 from kata_audit.schema.severity import LOGRUS
 
-_PAIR = re.compile(r' ?([^=]+)=("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^" ]*+)|.+', re.DOTALL)
+_QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_PAIR = re.compile(rf' ?([^=]+)=({_QUOTED}|[^" ]*+)|.+', re.DOTALL)
 """One pair, or all the rest of a text that goes on otherwise: then both groups are empty."""
+_HEAD = re.compile(rf'time="([^"\\]*+)" level=([^" ]*+) msg=({_QUOTED}|[^" ]*+)(?= |\Z)', re.DOTALL)
+"""What nearly every record begins with."""
+_CONSOLE_KEY = " vmconsole="
+_ELSEWHERE = frozenset(("", "time", "level", "msg", "vmconsole"))
+_MAX_KNOWN = 1024
+"""Tails of records that are remembered, and the characters of the longest one that is: most are equal to one before."""
 
 
-def _pairs(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
-    """Cut texts into their pairs, values still quoted; of a key that comes twice the first is kept."""
-    fields, malformed = [], []
-    for row, text in enumerate(texts):
-        pairs = _PAIR.findall(text)
-        record = dict(pairs)
-        if len(record) != len(pairs):
-            record = dict(reversed(pairs))
-        if record.pop("", None) is not None:
-            malformed.append(row)
-        fields.append(record)
-    return fields, malformed
+class _Tail(NamedTuple):
+    """What the pairs behind a record's message say; shared by equal records, so nobody writes into it.
+
+    `fields` are those that are no columns, values as they stand in the line; `attributes` are the same, unquoted; `relays`
+    tells whether the record may be one that relays.
+    """
+
+    fields: dict[str, str]
+    attributes: dict[str, str]
+    component: str | None
+    subsystem: str | None
+    pid: str | None
+    sandbox: str | None
+    container: str | None
+    exec_id: str | None
+    relays: bool
 
 
-def _inner(fields: Sequence[dict[str, str]], columns: dict[str, list[Any]]) -> Inner | None:
-    """Find what is relayed.
+class _Line(NamedTuple):
+    """One record: time, level and message as texts, the rest, and the guest's text where that stands in it."""
+
+    time: str | None
+    level: str
+    body: str
+    tail: _Tail
+    console: str | None
+
+
+def _tail_of(fields: dict[str, str], *, guest: bool) -> _Tail:
+    """Make a tail of fields, which it keeps."""
+    component = component_of(fields, guest=guest)
+    subsystem, pid, source = fields.pop("subsystem", None), fields.pop("pid", None), fields.get("source")
+    relays = (source == "agent" and fields.get("name") == "kata-proxy") or (
+        (subsystem in GO_SUBSYSTEMS or source == "virtiofsd") and component == Component.RUNTIME_GO
+    )
+    attributes = {key: value if value[:1] != '"' else unquote_go(value) for key, value in fields.items()}
+    return _Tail(
+        fields, attributes, component, subsystem, pid, sandbox_of(fields), container_of(fields), exec_of(fields), relays
+    )
+
+
+def _read_tail(text: str, guest: bool) -> _Tail | None:  # noqa: FBT001 (a cache takes positions only)
+    """Read the pairs behind a message; None where text that stands behind them could change how they are read.
+
+    None too where a key comes twice, or one that stands elsewhere in a record.
+    """
+    pairs = _PAIR.findall(text)
+    fields = dict(pairs)
+    if len(fields) != len(pairs) or not _ELSEWHERE.isdisjoint(fields) or '"' in "".join(fields):
+        return None
+    return _tail_of(fields, guest=guest)
+
+
+_known_tail = lru_cache(maxsize=_MAX_KNOWN)(_read_tail)
+
+
+def _whole_text(value: str) -> str | None:
+    """Read a value that is one text in quotes from its first character to its last, as JSON spells it too; else None."""
+    if value[:1] != '"' or value[-1:] != '"':
+        return None
+    try:
+        text: str = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return text
+
+
+def _read_line(text: str, *, guest: bool) -> _Line | None:
+    """Read a record that is as loggers write it; None where it is not."""
+    head = _HEAD.match(text)
+    if head is None:
+        return None
+    time, level, body = head.groups()
+    rest, key, quoted = text[head.end() :].partition(_CONSOLE_KEY)
+    console = _whole_text(quoted) if key else None
+    if key and console is None:
+        return None
+    tail = (_known_tail if len(rest) <= _MAX_KNOWN else _read_tail)(rest, guest)
+    return None if tail is None else _Line(time or None, level, unquote_go(body), tail, console)
+
+
+def _read_strange(text: str, *, guest: bool) -> tuple[_Line, bool]:
+    """Read any record pair by pair, and say whether it breaks the grammar; of a key that comes twice the first is kept."""
+    pairs = _PAIR.findall(text)
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        record = dict(reversed(pairs))
+    is_broken = record.pop("", None) is not None
+    time, level, body = (
+        unquote_go(record.pop("time", "")) or None,
+        record.pop("level", ""),
+        unquote_go(record.pop("msg", "")),
+    )
+    console = record.pop("vmconsole", None)
+    return _Line(time, level, body, _tail_of(record, guest=guest), console and unquote_go(console)), is_broken
+
+
+def _relay_of(line: _Line, level: int | None) -> Relay | None:
+    """Find what a record relays.
 
     The guest's own text is the value of `vmconsole`, and what the 1.x proxy relayed as its message, with line end. What a
     hypervisor or its helper wrote is the host's.
     """
-    found = []
-    levels, bodies, components = columns["severity_number"], columns["body"], columns["component"]
-    for row, (record, subsystem) in enumerate(zip(fields, columns["subsystem"], strict=True)):
-        source = record.get("source")
-        if "vmconsole" in record:
-            found.append((row, Relay(None, unquote_go(record.pop("vmconsole")), guest=True)))
-        elif source == "agent" and record.get("name") == "kata-proxy":
-            found.append((row, Relay(None, bodies[row].rstrip("\n"), guest=True)))
-        elif (subsystem in GO_SUBSYSTEMS or source == "virtiofsd") and components[row] == Component.RUNTIME_GO:
-            relay = of_go(subsystem, levels[row], bodies[row], record)
-            if relay is not None:
-                found.append((row, relay))
-    return inner_of(found)
+    tail = line.tail
+    if line.console is not None:
+        return Relay(None, line.console, guest=True)
+    if not tail.relays:
+        return None
+    if tail.fields.get("source") == "agent" and tail.fields.get("name") == "kata-proxy":
+        return Relay(None, line.body.rstrip("\n"), guest=True)
+    return of_go(tail.subsystem, level, line.body, tail.fields)
 
 
 def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     """Read logrus lines; see `Dialect`."""
-    fields, malformed = _pairs(texts)
-    times = [unquote_go(record.pop("time", "")) or None for record in fields]
-    levels = [LOGRUS.get(record.pop("level", "")) for record in fields]
-    bodies = [unquote_go(record.pop("msg", "")) for record in fields]
-    components = [component_of(record, guest=is_guest) for record, is_guest in zip(fields, guest, strict=True)]
+    lines, malformed = [], []
+    for row, (text, is_guest) in enumerate(zip(texts, guest, strict=True)):
+        line = _read_line(text, guest=is_guest)
+        if line is None:
+            line, is_broken = _read_strange(text, guest=is_guest)
+            if is_broken:
+                malformed.append(row)
+        lines.append(line)
+    times = [line.time for line in lines]
+    levels = [LOGRUS.get(line.level) for line in lines]
+    tails = [line.tail for line in lines]
+    components = [tail.component for tail in tails]
+    sandboxes = [tail.sandbox for tail in tails]
     columns: dict[str, list[Any]] = {
         "time": times,
         "severity_number": levels,
-        "body": bodies,
+        "body": [line.body for line in lines],
         "component": components,
-        "subsystem": [record.pop("subsystem", None) for record in fields],
-        "pid": [record.pop("pid", None) for record in fields],
+        "subsystem": [tail.subsystem for tail in tails],
+        "pid": [tail.pid for tail in tails],
         "copy_key": copy_keys(texts, times, components),
-        **identities_of(fields),
+        "sandbox_id": sandboxes,
+        "container_id": [tail.container for tail in tails],
+        "exec_id": [tail.exec_id for tail in tails],
+        "identity_basis": ["shim" if sandbox else None for sandbox in sandboxes],
     }
-    inner = _inner(fields, columns)
-    attributes = [
-        {key: value if value[:1] != '"' else unquote_go(value) for key, value in record.items()} for record in fields
+    relays = [
+        (row, relay)
+        for row, (line, level) in enumerate(zip(lines, levels, strict=True))
+        if (line.console is not None or line.tail.relays) and (relay := _relay_of(line, level)) is not None
     ]
-    return Scan(columns, attributes, malformed, inner)
+    return Scan(columns, [tail.attributes for tail in tails], malformed, inner_of(relays))
 
 
 ABOUT = About(
