@@ -5,12 +5,15 @@ workload, and the rest: the order of the retention classes in `docs/reference/sc
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from kata_audit.parse.draft import Draft
 from kata_audit.schema.record import RetentionClass
 from kata_audit.schema.severity import INFO
 from kata_audit.schema.source import OWN_RECEIVER, Origin, Transport, is_own, transport_of
 
+_Facts: TypeAlias = tuple[str, str | None, str, int | None, bool]
+"""What decides: receiver, stated class, origin, severity, and whether the record joins two identities."""
 _OWN_CLASS = {
     f"{OWN_RECEIVER}:access": RetentionClass.ACCESS,
     f"{OWN_RECEIVER}:review": RetentionClass.REVIEW,
@@ -35,28 +38,22 @@ def classify(draft: Draft, receivers: Sequence[str]) -> list[str]:
             strict=True,
         )
     ]
-    workloads = {receiver for receiver in set(receivers) if transport_of(receiver) is Transport.CRI}
-    return [
-        _class_of(receiver, stated, origin, severity, joins=join, workload=receiver in workloads)
-        for receiver, stated, origin, severity, join in zip(
-            receivers,
-            draft.columns.get("stated_class", empty),
-            draft.columns.get("origin", empty),
-            draft.columns.get("severity_number", empty),
-            joins,
-            strict=True,
-        )
-    ]
+    known: dict[_Facts, str] = {}
+    stated, origins, severities = (
+        draft.columns.get(column, empty) for column in ("stated_class", "origin", "severity_number")
+    )
+    facts = zip(receivers, stated, origins, severities, joins, strict=True)
+    return [known.get(one) or known.setdefault(one, _class_of(*one)) for one in facts]
 
 
-def _class_of(receiver: str, stated: str | None, origin: str, severity: int | None, *, joins: bool, workload: bool) -> str:
+def _class_of(receiver: str, stated: str | None, origin: str, severity: int | None, joins: bool) -> str:  # noqa: FBT001
     if is_own(receiver):
         return _OWN_CLASS.get(receiver, RetentionClass.SECURITY)
     if stated == RetentionClass.SECURITY:
         return stated
     if stated == RetentionClass.AUDIT or (joins and origin == Origin.HOST):
         return RetentionClass.AUDIT
-    if workload:
+    if transport_of(receiver) is Transport.CRI:
         return RetentionClass.WORKLOAD
     if stated is not None:
         return stated

@@ -16,12 +16,14 @@ from kata_audit.schema.record import (
     EVIDENCE_SCHEMA,
     POSITION,
     RECORD_SCHEMA,
+    TIME_TYPE,
     WORD_TYPE,
     EvidenceRows,
     RecordRows,
 )
 from kata_audit.schema.source import Origin
 
+_NONE: dict[str, str] = {}
 INNERMOST = ("severity_number", "body", "component", "subsystem", "pid", "exec_id")
 """Columns that describe the innermost record: an inner record that does not state one empties it."""
 
@@ -29,8 +31,9 @@ INNERMOST = ("severity_number", "body", "component", "subsystem", "pid", "exec_i
 class Draft:
     """Columns of `count` records, each a list or not there yet.
 
-    `attributes` of a record may be None; `path` is the names of the dialects that read it, outermost first; `unfinished` are
-    rows that begin a torn record or a partial line whose rest may stand behind the last row.
+    `attributes` of a record may be None, and records may share them, so that nobody writes into them; `path` is the names of
+    the dialects that read it, outermost first; `unfinished` are rows that begin a torn record or a partial line whose rest
+    may stand behind the last row.
     """
 
     def __init__(self, count: int) -> None:
@@ -69,14 +72,21 @@ class Draft:
 
         What a guest relays replaces nothing that a host's relay around it stated (law L7).
         """
-        columns = [(name, self.columns[name]) for name in INNERMOST if name in self.columns]
+        columns = [(f"relay.{name}", self.columns[name]) for name in INNERMOST if name in self.columns]
         origins = self.column("origin")
+        known: dict[int, tuple[dict[str, str], dict[str, str]]] = {}
         for row in rows:
-            before = self.attributes[row] or {}
-            after = {key if key.startswith("relay.") else f"relay.{key}": value for key, value in before.items()}
+            before = self.attributes[row] or _NONE
+            if id(before) not in known:  # records share what is equal in them; what is known is kept, so an id stays its own
+                known[id(before)] = (
+                    before,
+                    {key if key.startswith("relay.") else f"relay.{key}": value for key, value in before.items()},
+                )
+            after = known[id(before)][1].copy()
             for name, column in columns:
-                if column[row] is not None:
-                    after[f"relay.{name}"] = written(column[row])
+                value = column[row]
+                if value is not None:
+                    after[name] = value if type(value) is str else written(value)
                     column[row] = None
             if origins[row] == Origin.GUEST:
                 after |= {key: value for key, value in before.items() if key.startswith("relay.")}
@@ -106,20 +116,19 @@ def times(values: Sequence[Any]) -> Any:
     Args:
         values: Texts with a zone, zero to nine digits of fraction; or None.
     """
-    kind = pa.timestamp("ns", tz="UTC")
     texts = strings(values)
     try:
-        return texts.cast(kind)
+        return texts.cast(TIME_TYPE)
     except pa.ArrowInvalid:
-        return pa.concat_arrays([_time(text, kind) for text in texts]) if len(texts) else pa.nulls(0, kind)
+        return pa.concat_arrays([_time(text) for text in texts])
 
 
-def _time(text: Any, kind: Any) -> Any:
+def _time(text: Any) -> Any:
     """Cast one text to a time, or to null."""
     try:
-        return pa.array([text.as_py()], pa.string()).cast(kind)
+        return pa.array([text.as_py()], pa.string()).cast(TIME_TYPE)
     except pa.ArrowInvalid:
-        return pa.nulls(1, kind)
+        return pa.nulls(1, TIME_TYPE)
 
 
 def attribute_map(attributes: Sequence[dict[str, str] | None]) -> Any:

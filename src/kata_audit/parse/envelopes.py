@@ -172,11 +172,15 @@ def _read_journal(
     draft.put("journal_time", rows, _nanoseconds([entry.get("__REALTIME_TIMESTAMP") for entry in known]))
     draft.put("boot_id", rows, [entry.get("_BOOT_ID") for entry in known])
     draft.put("pid", rows, [entry.get("_PID") for entry in known])
-    draft.put("component", rows, [_component_of_entry(entry.get("SYSLOG_IDENTIFIER")) for entry in known])
-    draft.put("severity_number", rows, [_severity_of_entry(entry.get("PRIORITY")) for entry in known])
+    names = [entry.get("SYSLOG_IDENTIFIER") for entry in known]
+    components = [COMPONENT_OF_IDENTIFIER.get(name, _OTHER) if type(name) is str else None for name in names]
+    draft.put("component", rows, components)
+    words = [entry.get("PRIORITY") for entry in known]
+    severities = [SYSLOG_PRIORITY.get(word if type(word) is str else journal_text(word) or "") for word in words]
+    draft.put("severity_number", rows, severities)
     pieces = join_broken(rows, known)
     silent = []
-    for row, entry in zip(rows, known, strict=True):
+    for row, entry, name in zip(rows, known, names, strict=True):
         texts.cgroups[row] = entry.get("_SYSTEMD_CGROUP")
         texts.command_lines[row] = entry.get("_CMDLINE")
         message, transport = entry.get("MESSAGE"), entry.get("_TRANSPORT")
@@ -189,24 +193,17 @@ def _read_journal(
         text = message if type(message) is str else journal_text(message)
         if row in pieces.texts:
             text = pieces.texts[row]
+        by_transport = _DIALECT_OF_TRANSPORT.get(transport) if type(transport) is str else None
+        if by_transport is not None:
+            _state_fields(draft, row, entry)
         if text is not None:
             texts.rows.append(row)
             texts.texts.append(text)
             texts.guest.append(False)
-            texts.dialects.append(_dialect_of_entry(entry.get("SYSLOG_IDENTIFIER"), transport))
-        if _dialect_of_transport(transport) is not None:
-            _state_fields(draft, row, entry)
+            texts.dialects.append(_dialect_of_entry(name, by_transport))
     draft.put("parse_status", silent, [ParseStatus.ENVELOPE] * len(silent))
     _keep_broken(draft, lost, dict(zip(rows, frames, strict=True)))
     return pieces
-
-
-def _component_of_entry(identifier: Any) -> str | None:
-    return COMPONENT_OF_IDENTIFIER.get(identifier, _OTHER) if isinstance(identifier, str) else None
-
-
-def _severity_of_entry(priority: Any) -> int | None:
-    return SYSLOG_PRIORITY.get(priority if type(priority) is str else journal_text(priority) or "")
 
 
 def _group(draft: Draft, evidence: EvidenceRows, pieces: Broken) -> None:
@@ -247,16 +244,11 @@ def _state_fields(draft: Draft, row: int, entry: Mapping[str, Any]) -> None:
         draft.column("fold_key")[row] = auditd.fold_key(str(ns // 10**9), f"{ns // 10**6 % 1000:03}", serial)
 
 
-def _dialect_of_transport(transport: Any) -> str | None:
-    return _DIALECT_OF_TRANSPORT.get(transport) if type(transport) is str else None
-
-
-def _dialect_of_entry(identifier: Any, transport: Any) -> str | None:
+def _dialect_of_entry(identifier: Any, by_transport: str | None) -> str | None:
     """Tell the dialect that an entry's trusted transport or its identifier decides; None leaves it to the signatures.
 
     Programs write to the kernel's log too, and journald takes their name from there: such an entry is not the kernel's.
     """
-    by_transport = _dialect_of_transport(transport)
     if type(identifier) is not str:
         return by_transport
     if by_transport == host_kernel.DIALECT.name and identifier != "kernel":

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from kata_audit.parse.texts import unquote_go
 
+_ID_DIGITS = 64
 _ID = r"[0-9a-f]{64}"
 _NAME = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
 _UID = r"[0-9a-zA-Z-]{1,64}"
@@ -52,6 +53,9 @@ _CRI_STARTS = (
     "RemovePodSandbox for",
     "Forcibly stopping sandbox",
 )
+_HEAD = 8
+"""Characters that rule most messages out at once."""
+_CRI_HEADS = frozenset(start[:_HEAD] for start in _CRI_STARTS)
 
 _SANDBOX_PATH = r"/run/(?:vc/vm|vc/sbs|vc/firecracker|kata|kata-containers/shared/sandboxes|peerpod/pods)/"
 _BUNDLE_PATH = r"/run/containerd/io\.containerd\.runtime\.v2\.task/[a-z0-9.-]{1,64}/"
@@ -78,6 +82,7 @@ _SHIM = "containerd-shim-kata-"
 _COMMAND_LINE = re.compile(rf"{_SHIM}[a-z0-9-]+ (?:.* )?-id ([A-Za-z0-9][A-Za-z0-9_.-]{{0,127}})(?: |\Z)")
 
 _DUMP_STARTS = ("OCI Spec ", "Preparing REMOTE VM req")
+_DUMP_HEADS = frozenset(start[:_HEAD] for start in _DUMP_STARTS)
 _DUMP = re.compile(
     r'(?<!\\)"io\.kubernetes\.cri\.(sandbox-id|sandbox-name|sandbox-namespace|sandbox-uid|container-name|image-name)"'
     r': "([^"\\]{1,512})"'
@@ -149,7 +154,7 @@ def from_cri(bodies: Sequence[str | None], attributes: Sequence[dict[str, str] |
     found = Stated([], [])
     for row in rows:
         body = bodies[row]
-        if body and body.startswith(_CRI_STARTS):
+        if body and body[:_HEAD] in _CRI_HEADS and body.startswith(_CRI_STARTS):
             stated = read_cri(body, (attributes[row] or {}).get("error", ""))
             if stated:
                 found.rows.append(row)
@@ -166,6 +171,8 @@ def from_words(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
     found = Stated([], [])
     for row in rows:
         body = bodies[row] or ""
+        if len(body) < _ID_DIGITS:
+            continue
         match = _FIRST_ID.search(body, 0, _MAX_WORDS)
         made = {}
         if match is not None and body.startswith(_EXEC_WORDS):
@@ -190,7 +197,7 @@ def from_dumps(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
     found = Stated([], [])
     for row in rows:
         body = bodies[row]
-        if body and body.startswith(_DUMP_STARTS):
+        if body and body[:_HEAD] in _DUMP_HEADS and body.startswith(_DUMP_STARTS):
             stated: dict[str, str] = {}
             for key, value in _DUMP.findall(body):
                 stated.setdefault(_DUMP_COLUMNS[key], value)
@@ -203,16 +210,25 @@ def from_dumps(bodies: Sequence[str | None], rows: Sequence[int]) -> Stated:
 def from_cgroups(cgroups: Sequence[Any]) -> Stated:
     """Read pod uid and sandbox from the cgroup of the process that wrote, as the kernel told journald."""
     found = Stated([], [])
+    known: dict[str, dict[str, str]] = {}
     for row, cgroup in enumerate(cgroups):
-        if not isinstance(cgroup, str) or ("pod" not in cgroup and "/kata_overhead/" not in cgroup):
+        if type(cgroup) is not str:
             continue
-        if match := _CGROUP.search(cgroup):
+        if cgroup not in known:
+            known[cgroup] = _read_cgroup(cgroup)
+        if known[cgroup]:
             found.rows.append(row)
-            found.identities.append({"sandbox_id": match["sandbox"], "k8s_pod_uid": match["uid"].replace("_", "-")})
-        elif match := _OVERHEAD_CGROUP.search(cgroup):
-            found.rows.append(row)
-            found.identities.append({"sandbox_id": match["sandbox"]})
+            found.identities.append(known[cgroup])
     return found
+
+
+def _read_cgroup(cgroup: str) -> dict[str, str]:
+    if "pod" not in cgroup and "/kata_overhead/" not in cgroup:
+        return {}
+    if match := _CGROUP.search(cgroup):
+        return {"sandbox_id": match["sandbox"], "k8s_pod_uid": match["uid"].replace("_", "-")}
+    match = _OVERHEAD_CGROUP.search(cgroup)
+    return {"sandbox_id": match["sandbox"]} if match else {}
 
 
 def from_command_lines(command_lines: Sequence[Any], rows: Sequence[int]) -> Stated:

@@ -26,19 +26,30 @@ COUNT = "log.records.lost"
 class _Kind(NamedTuple):
     """One kind of loss: its event, what its message is like, who writes it, and what to call the source that lost.
 
-    `source` may name `{unit}` (from the message), `{sandbox}` and `{component}`.
+    `start` is what all such messages begin with, as far as it is fixed. `source` may name `{unit}` (from the message),
+    `{sandbox}` and `{component}`.
     """
 
     event: str
     pattern: re.Pattern[str]
+    start: str
     components: tuple[Component, ...]
     source: str
 
 
 _COUNT = r"(?P<count>\d{1,18})"
 _KERNELS = (Component.HOST_KERNEL, Component.GUEST_KERNEL)
+_FIXED = re.compile(r"[A-Za-z: -]*(?![*+?{|])")
+
+
+def _fixed(pattern: str) -> str:
+    """Give the literal characters that an expression begins with."""
+    found = _FIXED.match(pattern)
+    return found[0] if found is not None and "|" not in pattern else ""
+
+
 _KINDS = tuple(
-    _Kind(event, re.compile(pattern), components, source)
+    _Kind(event, re.compile(pattern), _fixed(pattern), components, source)
     for event, pattern, components, source in (
         (
             "loghealth.records_dropped",
@@ -156,10 +167,10 @@ def state_losses(draft: Draft) -> None:
         component = components[row]
         if attributes is not None and _CUT in attributes and origins[row] == Origin.HOST:
             _state(draft, row, "loghealth.line_cut", f"lines of {component or Component.OTHER}", None)
-        if body is None or is_workload(component, origins[row]):
+        if body is None or (component in _NOBODY and is_workload(component, origins[row])):
             continue
         for kind in _KINDS_OF.get(component, ()):
-            match = kind.pattern.match(body, 0, _MAX_TEXT)
+            match = kind.pattern.match(body, 0, _MAX_TEXT) if body.startswith(kind.start) else None
             if match is not None and not _is_harmless(kind, attributes or _NONE):
                 source = _source(draft, row, kind, match)
                 _state(draft, row, kind.event, source, _count(match, attributes or _NONE))

@@ -26,7 +26,7 @@ from kata_audit.parse.fragments import Pieces, join_pieces
 from kata_audit.parse.identity_crio import from_crio
 from kata_audit.parse.losses import state_losses
 from kata_audit.parse.secret_edits import MARKS
-from kata_audit.schema.record import WORD_TYPE, Component, EvidenceRows, ParseStatus, RecordRows
+from kata_audit.schema.record import TIME_TYPE, WORD_TYPE, Component, EvidenceRows, ParseStatus, RecordRows
 from kata_audit.schema.severity import TEXT_OF
 from kata_audit.schema.source import Origin
 
@@ -184,10 +184,13 @@ def _scatter(draft: Draft, dialect: str, rows: Sequence[int], scan: Scan, guest:
             draft.put(column, rows, [None if is_guest else value for value, is_guest in zip(values, guest, strict=True)])
         else:
             draft.put(column, rows, values)
-    malformed = set(scan.malformed)
-    status = [ParseStatus.MALFORMED if position in malformed else ParseStatus.PARSED for position in range(len(rows))]
-    draft.put("parse_status", rows, status)
-    draft.name_dialect([row for position, row in enumerate(rows) if position not in malformed], dialect)
+    draft.put("parse_status", rows, [ParseStatus.PARSED] * len(rows))
+    read = rows
+    if scan.malformed:
+        malformed = {rows[position] for position in scan.malformed}
+        draft.put("parse_status", list(malformed), [ParseStatus.MALFORMED] * len(malformed))
+        read = [row for row in rows if row not in malformed]
+    draft.name_dialect(read, dialect)
     attributes = draft.attributes
     for row, stated, is_guest in zip(rows, scan.attributes, guest, strict=True):
         before = attributes[row]
@@ -293,11 +296,11 @@ _BASES = {name: pa.scalar(name) for name in ("host", "journal", "guest", "observ
 def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
     """Make the columns that are worked out with Arrow: times, severity words, counts, class."""
     observed = evidence.column("observed_timestamp")
-    host = times(draft.columns.pop("host_time", [None] * draft.count))
-    journal = pa.array(draft.columns.pop("journal_time", [None] * draft.count), pa.int64()).cast(
-        pa.timestamp("ns", tz="UTC")
+    absent = pa.nulls(draft.count, TIME_TYPE)
+    host, guest = (
+        times(draft.columns.pop(name)) if name in draft.columns else absent for name in ("host_time", "guest_time")
     )
-    guest = times(draft.columns.pop("guest_time", [None] * draft.count))
+    journal = pa.array(draft.columns.pop("journal_time", [None] * draft.count), pa.int64()).cast(TIME_TYPE)
     severities = draft.column("severity_number")
     basis = _BASES["observed"]
     for stated, known in (("guest", guest), ("journal", journal), ("host", host)):

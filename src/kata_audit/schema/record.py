@@ -14,7 +14,8 @@ RecordRows = pa.RecordBatch
 EvidenceRows = pa.RecordBatch
 """Rows of `EVIDENCE_SCHEMA`."""
 
-_TIME = pa.timestamp("ns", tz="UTC")
+TIME_TYPE = pa.timestamp("ns", tz="UTC")
+"""A moment, in UTC."""
 WORD_TYPE = pa.dictionary(pa.int32(), pa.string())
 """Few different words in many rows."""
 ATTRIBUTES_TYPE = pa.map_(pa.string(), pa.string())
@@ -97,7 +98,7 @@ EVIDENCE = (
         "evidence",
         "Number of the record in this log, from 0 for ever. `<origin>/<seq>` is its name.",
     ),
-    Column("observed_timestamp", _TIME, "evidence", "When we received the bytes, by our clock."),
+    Column("observed_timestamp", TIME_TYPE, "evidence", "When we received the bytes, by our clock."),
     Column(
         "node",
         pa.string(),
@@ -123,11 +124,11 @@ EVIDENCE_SCHEMA: pa.Schema = pa.schema([(column.name, column.type) for column in
 """What the spool holds. The leaf commits to the columns of kind `evidence`, in this order."""
 
 DERIVED = (
-    Column("timestamp", _TIME, "derived", "When it happened: the host's clock wherever a host record carried it."),
+    Column("timestamp", TIME_TYPE, "derived", "When it happened: the host's clock wherever a host record carried it."),
     Column("timestamp_basis", WORD_TYPE, "derived", "Whose clock `timestamp` is: host, journal, guest or observed."),
     Column(
         "guest_timestamp",
-        _TIME,
+        TIME_TYPE,
         "derived",
         "The guest's own clock, where the innermost record carries one. A claim.",
     ),

@@ -30,14 +30,16 @@ _PROGRAMS: Final[Mapping[str, tuple[Component, ...]]] = MappingProxyType(
 )
 """Who writes a dialect in files that name no program, likeliest first."""
 _Found = tuple[Entry, dict[str, str]]
+_Filed = tuple[str, str, Template, Entry]
+"""A template behind its `prefix` and `inner`, which nearly always tell that a message is another one."""
 
 
 class _Component(NamedTuple):
     """The templates of one component: whole texts, by first characters, and those that begin with a hole."""
 
     exact: dict[str, list[Entry]]
-    buckets: dict[str, list[tuple[Template, Entry]]]
-    open: list[tuple[Template, Entry]]
+    buckets: dict[str, list[_Filed]]
+    open: list[_Filed]
 
 
 class Catalog:
@@ -58,8 +60,8 @@ class Catalog:
                     _file(held, template, entry)
         for held in self._components.values():
             for bucket in held.buckets.values():
-                bucket.sort(key=lambda one: -one[0].weight)
-            held.open.sort(key=lambda one: -one[0].weight)
+                bucket.sort(key=_lightness)
+            held.open.sort(key=_lightness)
 
     def find(self, component: str, body: str, look_up: Callable[[str], str | None]) -> _Found | None:
         """Find the entry of a message.
@@ -80,10 +82,11 @@ class Catalog:
             for entry in exact:
                 if not entry.when or _holds(entry, _NO_HOLES, look_up):
                     return entry, _NO_HOLES
-        for templates in (held.buckets.get(body[:_BUCKET]), held.open):
-            for template, entry in templates or ():
-                fits = body.startswith(template.prefix) and template.inner in body
-                holes = template.read(body) if fits else None
+        for templates in (held.buckets.get(body[:_BUCKET], ()), held.open):
+            for prefix, inner, template, entry in templates:
+                if not body.startswith(prefix) or inner not in body:
+                    continue
+                holes = template.read(body)
                 if holes is not None and (not entry.when or _holds(entry, holes, look_up)):
                     return entry, holes
         return None
@@ -108,13 +111,18 @@ class Catalog:
         return found[0][1], found[0][0] if len(found) == 1 else None
 
 
+def _lightness(filed: _Filed) -> int:
+    return -filed[2].weight
+
+
 def _file(held: _Component, template: Template, entry: Entry) -> None:
+    filed = (template.prefix, template.inner, template, entry)
     if not template.holes:
         held.exact.setdefault(template.text, []).append(entry)
     elif len(template.prefix) >= _BUCKET:
-        held.buckets.setdefault(template.prefix[:_BUCKET], []).append((template, entry))
+        held.buckets.setdefault(template.prefix[:_BUCKET], []).append(filed)
     else:
-        held.open.append((template, entry))
+        held.open.append(filed)
 
 
 def _holds(entry: Entry, holes: Mapping[str, str], look_up: Callable[[str], str | None]) -> bool:
@@ -133,7 +141,7 @@ def name(draft: Draft, catalog: Catalog) -> None:
     events = draft.column("event_name")
     classes = draft.column("stated_class")
     record = _Record(draft)
-    find = catalog.find
+    find, look_up = catalog.find, record.look_up
     origins = draft.column("origin")
     texts = bodies if bodies is not None else [None] * draft.count
     for row, (component, body) in enumerate(zip(components, texts, strict=True)):
@@ -141,9 +149,9 @@ def name(draft: Draft, catalog: Catalog) -> None:
             continue
         record.row = row
         if component is not None:
-            found = find(component, body or "", record.look_up)
+            found = find(component, body or "", look_up)
         elif origins[row] != Origin.GUEST:
-            found, components[row] = catalog.find_unstated(draft.path[row], body or "", record.look_up)
+            found, components[row] = catalog.find_unstated(draft.path[row], body or "", look_up)
         else:
             continue
         if found is None:

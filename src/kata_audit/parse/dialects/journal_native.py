@@ -9,6 +9,7 @@ Source: Kata `src/libs/logging` (journald drain), `src/runtime-rs/crates/agent` 
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import filterfalse
 from typing import Any
 
 from kata_audit.parse.about import About
@@ -60,12 +61,19 @@ _STANDARD = frozenset(
     }
 )
 """Fields that are columns, constants of the logging crate, or journald's own."""
+_is_standard = _STANDARD.__contains__
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 
 def is_native(fields: Mapping[str, Any]) -> bool:
     """Tell whether journald fields are a record that runtime-rs wrote itself."""
     return fields.get("NAME") == "kata-runtime" and fields.get("_TRANSPORT") == "journal"
+
+
+def _texts(entries: Sequence[Mapping[str, Any]], name: str) -> list[str | None]:
+    """Give a field of each entry as text."""
+    values = [fields.get(name) for fields in entries]
+    return [value if type(value) is str else journal_text(value) for value in values]
 
 
 def _component(fields: Mapping[str, Any], subsystem: str | None, body: str, *, guest: bool) -> str:
@@ -104,13 +112,13 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
     Returns:
         The scan, and of each record whether the guest wrote its text.
     """
-    subsystems = [journal_text(fields.get("SUBSYSTEM")) for fields in entries]
+    subsystems = _texts(entries, "SUBSYSTEM")
     guest = [subsystem in GUEST_SUBSYSTEMS for subsystem in subsystems]
-    bodies = [journal_text(fields.get("MESSAGE")) or "" for fields in entries]
-    sources = [journal_text(fields.get("SOURCE")) or "" for fields in entries]
+    bodies = [text or "" for text in _texts(entries, "MESSAGE")]
+    sources = [text or "" for text in _texts(entries, "SOURCE")]
     sandboxes = [source if _IDENTIFIER.match(source) else None for source in sources]
     columns: dict[str, list[Any]] = {
-        "severity_number": [RUNTIME_RS_PRIORITY.get(journal_text(fields.get("PRIORITY")) or "") for fields in entries],
+        "severity_number": [RUNTIME_RS_PRIORITY.get(text or "") for text in _texts(entries, "PRIORITY")],
         "body": bodies,
         "component": [
             _component(fields, subsystem, body, guest=is_guest)
@@ -118,7 +126,7 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
         ],
         "subsystem": subsystems,
         "pid": [fields.get("PID") for fields in entries],
-        "exec_id": [journal_text(fields.get("EXEC_ID")) or None for fields in entries],
+        "exec_id": [text or None for text in _texts(entries, "EXEC_ID")],
         "sandbox_id": sandboxes,
         "container_id": [
             None if is_guest else journal_text(fields.get("CONTAINER_ID") or fields.get("CONTAINER"))
@@ -127,7 +135,7 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
         "identity_basis": ["source" if sandbox else None for sandbox in sandboxes],
     }
     attributes = [
-        {key.lower(): journal_text(fields[key]) or "" for key in sorted(fields.keys() - _STANDARD) if key[:1] != "_"}
+        {key.lower(): journal_text(fields[key]) or "" for key in sorted(filterfalse(_is_standard, fields)) if key[:1] != "_"}
         for fields in entries
     ]
     return Scan(columns, attributes, [], _inner(entries, columns, guest)), guest

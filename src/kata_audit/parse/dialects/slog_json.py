@@ -29,6 +29,7 @@ _RELAYED = ('{"msg"', 'time="')
 """What a relayed record begins with; other messages are just text."""
 _HOLDING = frozenset((Component.RUNTIME_RS, Component.DRAGONBALL, Component.OPENVMM))
 """Components of a host in whose records others' text stands."""
+_TEXTS_ONLY = {str}
 _MAX_SLOW = 1 << 20
 """The longest object that is looked at again for a key that comes twice."""
 
@@ -56,9 +57,9 @@ def _load(texts: Sequence[str]) -> tuple[list[dict[str, str]], list[int]]:
             malformed.append(row)
             fields = _load_first(text)
             fields = fields if "msg" in fields and "level" in fields else {}
-        records.append(
-            {str(key): value if type(value) is str else journal_text(value) or "" for key, value in fields.items()}
-        )
+        if set(map(type, fields.values())) != _TEXTS_ONLY:
+            fields = {key: value if type(value) is str else journal_text(value) or "" for key, value in fields.items()}
+        records.append(fields)
     return records, malformed
 
 
