@@ -6,7 +6,7 @@ position that held a text, never the text (L7).
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ DERIVE_VERSION = "1"
 """Changes whenever the same evidence would give other derived columns; stands in each `cut` entry."""
 
 _MAX_DEPTH = 4
+_RARE = 512
+"""A character that stands once in so many bytes at most is rare."""
 _SLICE = 512
 """Rows parsed at once: enough to share the cost of a wave, few enough to stay in the processor's caches."""
 
@@ -319,14 +321,25 @@ def _arrow_columns(draft: Draft, evidence: EvidenceRows) -> dict[str, Any]:
 
 
 def _count_markers(raws: Any) -> Any:
-    """Count the marks of masked secrets in each frame; a pass over the whole buffer per form, for few frames have any."""
+    """Count the marks of masked secrets in each frame: passes over the whole buffer, for few frames have any."""
     counts = [0] * len(raws)
     offsets = pa.Array.from_buffers(pa.int64(), len(raws) + 1, [None, raws.buffers()[1]], offset=raws.offset).to_pylist()
     first = offsets[0]
     data = bytes(memoryview(raws.buffers()[2])[first : offsets[-1]]) if raws.buffers()[2] is not None else b""
     for mark in MARKS:
-        place = data.find(mark)
-        while place >= 0:
+        for place in _places(data, mark):
             counts[bisect_right(offsets, first + place) - 1] += 1
-            place = data.find(mark, place + len(mark))
     return pa.array(counts, pa.uint32())
+
+
+def _places(data: bytes, mark: bytes) -> Iterator[int]:
+    """Find a mark. Its first character alone is found much faster, and in logs it is a rare one where it is no digit."""
+    start, place, left = mark[:1], -1, 0 if mark[:1].isdigit() else len(data) // _RARE + 1
+    while left and (place := data.find(start, place + 1)) >= 0:
+        left -= 1
+        if data.startswith(mark, place):
+            yield place
+    if left:
+        return
+    while (place := data.find(mark, place + 1)) >= 0:
+        yield place

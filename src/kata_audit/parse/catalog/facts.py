@@ -119,15 +119,16 @@ _FORMS: Final[Mapping[str, Callable[[str, str], str | None]]] = {
 
 
 @lru_cache(maxsize=2048)
-def _parsed(source: str) -> tuple[str, str, str]:
+def _parsed(source: str) -> tuple[str, str, str, Callable[[str, str], str | None] | None]:
+    """Give a source's name, kind and argument, and what its kind does."""
     name, _, form = (part.strip() for part in source.partition("|"))
     kind, _, argument = form.partition(" ")
-    return name, kind, argument
+    return name, kind, argument, _FORMS.get(kind)
 
 
 def check_source(source: str) -> str | None:
     """Say what is wrong with a source; None where nothing is."""
-    _, kind, _ = _parsed(source)
+    _, kind, _, _ = _parsed(source)
     return None if not kind or kind in _FORMS else f"no form is called {kind}"
 
 
@@ -147,6 +148,6 @@ def take(source: str, look_up: Callable[[str], str | None]) -> str | None:
 
 def seek(source: str, look_up: Callable[[str], str | None]) -> str | None:
     """Give what stands at a source, however long."""
-    name, kind, argument = _parsed(source)
+    name, _, argument, form = _parsed(source)
     value = look_up(name)
-    return _FORMS[kind](value, argument) if kind and value is not None else value
+    return form(value, argument) if form is not None and value is not None else value

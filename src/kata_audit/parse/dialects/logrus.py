@@ -10,7 +10,7 @@ Source: sirupsen/logrus `TextFormatter`; Kata `src/runtime/pkg/katautils` (syslo
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -51,14 +51,8 @@ class _Tail(NamedTuple):
     relays: bool
 
 
-class _Line(NamedTuple):
-    """One record: time, level and message as texts, the rest, and the guest's text where that stands in it."""
-
-    time: str | None
-    level: str
-    body: str
-    tail: _Tail
-    console: str | None
+_Line: TypeAlias = tuple[str | None, str, str, _Tail, str | None]
+"""One record: time, level, message, the rest, and the guest's text where that stands in it."""
 
 
 def _tail_of(fields: dict[str, str], *, guest: bool) -> _Tail:
@@ -111,7 +105,7 @@ def _read_line(text: str, *, guest: bool) -> _Line | None:
     if key and console is None:
         return None
     tail = (_known_tail if len(rest) <= _MAX_KNOWN else _read_tail)(rest, guest)
-    return None if tail is None else _Line(time or None, level, unquote_go(body), tail, console)
+    return None if tail is None else (time or None, level, unquote_go(body), tail, console)
 
 
 def _read_strange(text: str, *, guest: bool) -> tuple[_Line, bool]:
@@ -121,34 +115,29 @@ def _read_strange(text: str, *, guest: bool) -> tuple[_Line, bool]:
     if len(record) != len(pairs):
         record = dict(reversed(pairs))
     is_broken = record.pop("", None) is not None
-    time, level, body = (
-        unquote_go(record.pop("time", "")) or None,
-        record.pop("level", ""),
-        unquote_go(record.pop("msg", "")),
-    )
+    time, level, body = unquote_go(record.pop("time", "")), record.pop("level", ""), unquote_go(record.pop("msg", ""))
     console = record.pop("vmconsole", None)
-    return _Line(time, level, body, _tail_of(record, guest=guest), console and unquote_go(console)), is_broken
+    line = (time or None, level, body, _tail_of(record, guest=guest), console and unquote_go(console))
+    return line, is_broken
 
 
-def _relay_of(line: _Line, level: int | None) -> Relay | None:
+def _relay_of(tail: _Tail, level: int | None, body: str, console: str | None) -> Relay | None:
     """Find what a record relays.
 
     The guest's own text is the value of `vmconsole`, and what the 1.x proxy relayed as its message, with line end. What a
     hypervisor or its helper wrote is the host's.
     """
-    tail = line.tail
-    if line.console is not None:
-        return Relay(None, line.console, guest=True)
-    if not tail.relays:
-        return None
+    if console is not None:
+        return Relay(None, console, guest=True)
     if tail.fields.get("source") == "agent" and tail.fields.get("name") == "kata-proxy":
-        return Relay(None, line.body.rstrip("\n"), guest=True)
-    return of_go(tail.subsystem, level, line.body, tail.fields)
+        return Relay(None, body.rstrip("\n"), guest=True)
+    return of_go(tail.subsystem, level, body, tail.fields)
 
 
 def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     """Read logrus lines; see `Dialect`."""
-    lines, malformed = [], []
+    lines: list[_Line] = []
+    malformed = []
     for row, (text, is_guest) in enumerate(zip(texts, guest, strict=True)):
         line = _read_line(text, guest=is_guest)
         if line is None:
@@ -156,15 +145,17 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
             if is_broken:
                 malformed.append(row)
         lines.append(line)
-    times = [line.time for line in lines]
-    levels = [LOGRUS.get(line.level) for line in lines]
-    tails = [line.tail for line in lines]
+    times = [line[0] for line in lines]
+    levels = [LOGRUS.get(line[1]) for line in lines]
+    bodies = [line[2] for line in lines]
+    tails = [line[3] for line in lines]
+    consoles = [line[4] for line in lines]
     components = [tail.component for tail in tails]
     sandboxes = [tail.sandbox for tail in tails]
     columns: dict[str, list[Any]] = {
         "time": times,
         "severity_number": levels,
-        "body": [line.body for line in lines],
+        "body": bodies,
         "component": components,
         "subsystem": [tail.subsystem for tail in tails],
         "pid": [tail.pid for tail in tails],
@@ -176,8 +167,8 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
     }
     relays = [
         (row, relay)
-        for row, (line, level) in enumerate(zip(lines, levels, strict=True))
-        if (line.console is not None or line.tail.relays) and (relay := _relay_of(line, level)) is not None
+        for row, (tail, level, body, console) in enumerate(zip(tails, levels, bodies, consoles, strict=True))
+        if (console is not None or tail.relays) and (relay := _relay_of(tail, level, body, console)) is not None
     ]
     return Scan(columns, [tail.attributes for tail in tails], malformed, inner_of(relays))
 
