@@ -248,3 +248,10 @@ def test_masked_secrets_are_counted_in_every_form_that_they_are_written_in() -> 
     assert b"hunter21" not in b"".join(column(masked, "raw"))
     assert column(derive(masked), "mask_count") == [2, 3, 2, 0]
     assert column(derive(masked.slice(1)), "mask_count") == [3, 2, 0]
+
+
+def test_marks_are_counted_where_their_first_character_stands_everywhere() -> None:
+    """Each frame's own marks count, in a text of nothing but stars too."""
+    lines = ("*" * 5000 + "*masked:a*", "a *masked:b* *masked:c*", "*", "42,109,97,115,107,101,100,58,1")
+    records = parsed("\n".join(lines), Transport.HOST_FILE)
+    assert column(records, "mask_count") == [1, 2, 0, 1]
