@@ -82,6 +82,8 @@ $(SERVERS)/syslog/usr/sbin/syslog-ng:
 	done && for package in $$folder/debs/*.deb; do dpkg -x $$package $$folder || exit; done
 
 servers-all: servers $(BUILT) ## the same, and those that take long to build
+	@command -v luajit >/dev/null && command -v ruby >/dev/null || \
+		{ apt-get update -q && apt-get install -q -y --no-install-recommends luajit ruby; }
 
 $(SERVERS)/loki-$(LOKI)/loki: tests/servers/loki/main.go tests/servers/loki/go.mod
 	@command -v go >/dev/null || { echo "Loki is built with Go 1.26 or newer; it is not on the PATH."; exit 2; }

@@ -6,6 +6,7 @@ Each gives one record a line, in order, as a flat mapping with the fields that a
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +15,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from tests.servers.syslog_servers import program, program_file
 
+from kata_audit.integrations.fluent_bit import add_kata
 from kata_audit.integrations.pack import Value, fill_in
 from kata_audit.wiring import integration_file, integration_packs
 
@@ -23,6 +26,7 @@ _SERVERS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "k
 FLUENT_BIT = _SERVERS / "fluent-bit-4.2.2" / "fluent-bit"
 OTELCOL = _SERVERS / "otelcol-contrib-0.155.0" / "otelcol"
 VRL = _SERVERS / "vector-vrl-1.0.7" / "bin" / "python"
+RUBY, NODE = (Path(shutil.which(name) or f"/usr/bin/{name}") for name in ("ruby", "node"))
 Record = Mapping[str, Any]
 _SECONDS = 90
 
@@ -37,7 +41,7 @@ class Place(StrEnum):
     CONSOLE = "console_files"
 
 
-TRANSPORTS = {Place.JOURNAL: "journal", Place.POD: "cri", Place.CONSOLE: "console"}
+TRANSPORTS = {Place.JOURNAL: "journal-json", Place.POD: "cri", Place.CONSOLE: "console"}
 
 
 class Shipper(NamedTuple):
@@ -48,7 +52,7 @@ class Shipper(NamedTuple):
     run: Callable[[Path, Place, Sequence[bytes]], list[Record]]
 
     def is_here(self) -> bool:
-        """Say whether `make servers-all` has made it."""
+        """Say whether `make servers-all` has made it, or it is installed."""
         return self.program.is_file()
 
 
@@ -109,17 +113,34 @@ def _fluent_bit(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Reco
     _write_pack("fluent-bit", folder, _places(folder))
     journal = ["Name tail", "Tag kata.journal", f"Path {folder}/journal.log", "Parser test_json"]
     journal += ["Read_from_Head On", "Buffer_Max_Size 16M"]
-    _change(folder / "kata-inputs.conf", _JOURNAL_INPUT, "\n    ".join(["[INPUT]", *journal]) + "\n")
+    _change(folder / "kata-journal.conf", _JOURNAL_INPUT, "\n    ".join(["[INPUT]", *journal]) + "\n")
     _change(folder / "kata-parsers.conf", r"\A", "[PARSER]\n    Name test_json\n    Format json\n\n")
     _change(folder / "fluent-bit.conf", "^@INCLUDE kata-mask.conf\n", "")
     (folder / "kata-output.conf").write_text("[OUTPUT]\n    Name stdout\n    Match *\n    Format json_lines\n")
     _put(folder, place, lines)
+    return _fluent_bit_until(folder, len(lines))
 
+
+def _fluent_bit_until(folder: Path, count: int) -> list[Record]:
     def read() -> list[Record]:
         whole = (folder / "stdout").read_bytes().rpartition(b"\n")[0].splitlines()
         return [json.loads(line) for line in whole if line.startswith(b"{")]
 
-    return _until([FLUENT_BIT, "fluent-bit.conf"], folder, read, len(lines))
+    return _until([FLUENT_BIT, "fluent-bit.conf"], folder, read, count)
+
+
+def run_changed(folder: Path, own: str, count: int) -> list[Record]:
+    """Run Fluent Bit with a configuration of somebody's own and what `--diff` adds to it.
+
+    Its journal input, which this Fluent Bit lacks, is taken out again afterwards; so are Lua and our output.
+    """
+    _write_pack("fluent-bit", folder, _places(folder))
+    _change(folder / "kata-parsers.conf", r"\A", "[PARSER]\n    Name test_json\n    Format json\n\n")
+    path = folder / "fluent-bit.conf"
+    path.write_text(add_kata(own, integration_packs()["fluent-bit"].values).text)
+    _change(path, r"^\[INPUT\]\n    Name systemd\n    Tag .*\n", "")
+    _change(path, "^@INCLUDE kata-(?:mask|output).conf\n", "")
+    return _fluent_bit_until(folder, count)
 
 
 _OTELCOL_TEST = """
@@ -128,7 +149,7 @@ receivers:
     start_at: beginning
     include: ["{folder}/journal.log"]
     max_log_size: 16MiB
-    attributes: {{kata_transport: journal}}
+    attributes: {{kata_transport: journal-json}}
     operators: [{{type: json_parser, parse_to: body}}]
 exporters:
   file/test: {{path: "{folder}/out.json", flush_interval: 200ms}}
@@ -147,6 +168,10 @@ def _otelcol(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]
     """Run the Collector: entries of the journal are read from a file as JSON, in place of `journalctl`."""
     _write_pack("otelcol", folder, _places(folder))
     (folder / "test.yaml").write_text(_OTELCOL_TEST.format(folder=folder))
+    return _otelcol_until(folder, place, lines)
+
+
+def _otelcol_until(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
     _put(folder, place, lines)
     out = folder / "out.json"
 
@@ -181,28 +206,107 @@ _VRL_TEST = """
 import json, sys
 from vector_vrl import execute_vrl
 program = "".join(open(name).read() for name in ("kata-mask.vrl", "kata.vrl"))
-json.dump(execute_vrl(program, json.load(sys.stdin)), sys.stdout)
+json.dump(execute_vrl(program, [json.dumps(one) for one in json.load(sys.stdin)]), sys.stdout)
 """
 
 
 def _vector(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
     """Run the two programs of Vector's pack in Vector's own compiler and runtime, on events as its sources make them."""
     _write_pack("vector", folder, _places(folder))
-    events = [json.dumps(_vector_event(place, line)) for line in lines]
-    command = [str(VRL), "-c", _VRL_TEST]
-    done = subprocess.run(command, cwd=folder, input=json.dumps(events).encode(), capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return list(json.loads(done.stdout))
+    events = [_vector_event(place, line) for line in lines]
+    return _piped([VRL, "-c", _VRL_TEST], folder, events)
 
 
 def _vector_event(place: Place, line: bytes) -> Record:
     transport = TRANSPORTS.get(place, "host-file")
     if place is not Place.JOURNAL:
         return {"message": line.decode("utf-8", "replace"), "kata_transport": transport}
-    entry = json.loads(line)
-    message = entry.pop("MESSAGE", None)
-    text = bytes(message).decode("utf-8", "replace") if isinstance(message, list) else message
-    return {**entry, "message": text, "kata_transport": transport}
+    entry = _entry(line)
+    return {**entry, "message": entry.pop("MESSAGE"), "kata_transport": transport}
+
+
+_RUBY_TEST = "JSON.dump(JSON.parse(STDIN.read).map { |one| KataLines.read(one) }, STDOUT)"
+
+
+def _fluentd(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run the file of Fluentd's pack that reads lines, in Ruby, on records as Fluentd's sources make them."""
+    _write_pack("fluentd", folder, _places(folder))
+    transport = TRANSPORTS.get(place, "host-file")
+    if place is Place.JOURNAL:
+        records = [{**_entry(line), "kata_transport": transport} for line in lines]
+    else:
+        records = [{"log": line.decode("utf-8", "replace"), "kata_transport": transport} for line in lines]
+    return _piped([RUBY, "-r", folder / "kata_lines.rb", "-e", _RUBY_TEST], folder, records)
+
+
+_NODE_TEST = """
+const fs = require("fs"), vm = require("vm"), context = vm.createContext({});
+vm.runInContext(fs.readFileSync("kata.js", "utf8"), context);
+const events = JSON.parse(fs.readFileSync(0, "utf8"));
+for (const one of events) context.process({Get: key => one[key], Put: (key, value) => { one[key] = value; }});
+process.stdout.write(JSON.stringify(events));
+"""
+_FILEBEAT_NAMES = {
+    "MESSAGE": "message",
+    "_TRANSPORT": "systemd.transport",
+    "SYSLOG_IDENTIFIER": "syslog.identifier",
+    "PRIORITY": "syslog.priority",
+    "NAME": "journald.custom.name",
+    "SOURCE": "journald.custom.source",
+    "SUBSYSTEM": "journald.custom.subsystem",
+}
+"""What Filebeat's journal input calls the fields that its pack's script asks for."""
+_CRI = re.compile(r"(\S+) (?:stdout|stderr) [PF] (.*)", re.DOTALL)
+
+
+def _filebeat(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run the script of Filebeat's pack in Node's engine, on events as Filebeat's inputs make them."""
+    _write_pack("filebeat", folder, _places(folder))
+    return _piped([NODE, "-e", _NODE_TEST], folder, [_filebeat_event(place, line) for line in lines])
+
+
+def _filebeat_event(place: Place, line: bytes) -> Record:
+    transport = TRANSPORTS.get(place, "host-file")
+    if place is Place.JOURNAL:
+        entry = {_FILEBEAT_NAMES[name]: value for name, value in _entry(line).items() if name in _FILEBEAT_NAMES}
+        return {**entry, "kata_transport": transport}
+    text = line.decode("utf-8", "replace")
+    found = _CRI.fullmatch(text) if place is Place.POD else None
+    return {
+        "message": found[2] if found else text,
+        "kata_transport": transport,
+        **({"record_time": found[1]} if found else {}),
+    }
+
+
+def _alloy(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run the statements of Alloy's pack in the Collector, whose language they are, in place of the Collector's own."""
+    _write_pack("otelcol", folder, _places(folder))
+    alloy = fill_in(pack := integration_packs()["alloy"], integration_file(pack, "kata.alloy"), {})
+    statements = [text.replace("$", "$$") for text in re.findall("^ +`(.*)`,$", alloy, re.MULTILINE)]
+    processor = {"error_mode": "ignore", "log_statements": [{"context": "log", "statements": statements}]}
+    test = yaml.safe_load(_OTELCOL_TEST.format(folder=folder))
+    # Alloy's source gives an entry of the journal as text.
+    test["receivers"]["file_log/test-journal"].pop("operators")
+    test["processors"]["transform/alloy"] = processor
+    test["service"]["pipelines"]["logs/kata"]["processors"] = ["transform/alloy", "batch/kata"]
+    (folder / "test.yaml").write_text(yaml.safe_dump(test))
+    return _otelcol_until(folder, place, lines)
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    """Read an entry of the journal, its message as text."""
+    entry: dict[str, Any] = json.loads(line)
+    message = entry.get("MESSAGE")
+    return {**entry, "MESSAGE": bytes(message).decode("utf-8", "replace") if isinstance(message, list) else message}
+
+
+def _piped(command: Sequence[str | Path], folder: Path, records: Sequence[Record]) -> list[Record]:
+    """Give records to a program as JSON, and take its answer."""
+    asked = json.dumps(records).encode()
+    done = subprocess.run([str(part) for part in command], cwd=folder, input=asked, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return list(json.loads(done.stdout))
 
 
 class Running(NamedTuple):
@@ -290,7 +394,10 @@ def put(folder: Path, place: Place, lines: Sequence[bytes]) -> None:
 SHIPPERS = (
     Shipper("fluent-bit", FLUENT_BIT, _fluent_bit),
     Shipper("otelcol", OTELCOL, _otelcol),
+    Shipper("alloy", OTELCOL, _alloy),
     Shipper("vector", VRL, _vector),
     Shipper("rsyslog", program_file("rsyslogd"), _rsyslog),
     Shipper("syslog-ng", program_file("syslog-ng"), _syslog_ng),
+    Shipper("fluentd", RUBY, _fluentd),
+    Shipper("filebeat", NODE, _filebeat),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.evidence import DATA
-from tests.servers.shippers import SHIPPERS, Place, Record, Shipper
+from tests.servers.shippers import FLUENT_BIT, SHIPPERS, Place, Record, Shipper, run_changed
 from tests.shipped import level, our_reading
 
 from kata_audit.schema.source import Transport
@@ -130,3 +130,20 @@ def test_secrets_are_masked_everywhere(shipper: Shipper, tmp_path: Path, secret:
 
     assert "hunter2" not in json.dumps(record)
     assert "*masked*" in json.dumps(record)
+
+
+@pytest.mark.servers_all(FLUENT_BIT.is_file())
+def test_a_fluent_bit_of_ones_own_reads_kata_as_well(tmp_path: Path) -> None:
+    """Its file with what `--diff` adds: an entry of Kata's gets our fields, and one of another program stays as it was."""
+    own = f"[SERVICE]\n    Flush 1\n[INPUT]\n    Name tail\n    Path {tmp_path}/own.log\n    Tag host.journal\n"
+    own += "    Parser test_json\n    Read_from_Head On\n[INPUT]\n    Name systemd\n    Tag host.*\n"
+    own += "[OUTPUT]\n    Name stdout\n    Match *\n    Format json_lines\n"
+    entry = {"_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": "kata", "MESSAGE": shim("[    0.1] up")}
+    other = {"_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": "sshd", "MESSAGE": "hello"}
+    (tmp_path / "own.log").write_text("".join(json.dumps(one) + "\n" for one in (entry, other)))
+    records = run_changed(tmp_path, own, 2)
+
+    by_name = {one["SYSLOG_IDENTIFIER"]: one for one in records}
+    assert by_name["kata"]["kata_message"] == "up"
+    assert by_name["kata"]["kata_sandbox"] == HOST
+    assert {key for key in by_name["sshd"] if key != "date"} == set(other)

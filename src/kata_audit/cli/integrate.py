@@ -10,7 +10,7 @@ import click
 from kata_audit.cli.options import configured, example
 from kata_audit.cli.output import write_lines
 from kata_audit.cli.terminal import say, table, terminal_width
-from kata_audit.errors import Problem, StoreError, UsageError
+from kata_audit.errors import InputMissingError, Problem, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +28,19 @@ if TYPE_CHECKING:
     help="What a value is at this place; a list's parts stand with commas.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write the files into this folder; else they are printed.")
-@example(
-    "integrate", "integrate prometheus --out ./rules", "integrate alertmanager --set on_call_url=https://pager.example/k"
+@click.option(
+    "--diff",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Print what to add to your own configuration, for `patch` (fluent-bit, classic format).",
 )
-def command(*, target: str | None, settings: tuple[str, ...], out: Path | None) -> None:
+@example(
+    "integrate",
+    "integrate prometheus --out ./rules",
+    "integrate alertmanager --set on_call_url=https://pager.example/k",
+    "integrate fluent-bit --diff /etc/fluent-bit/fluent-bit.conf",
+)
+def command(*, target: str | None, settings: tuple[str, ...], out: Path | None, diff: Path | None) -> None:
     """Print configuration for a system that you already run.
 
     Without TARGET the systems are listed, each with what checks its files and what it was really run with. The files of
@@ -47,7 +56,11 @@ def command(*, target: str | None, settings: tuple[str, ...], out: Path | None) 
         return
     if target not in packs:
         raise UsageError(f"There is nothing for `{target}`.", hint=f"There is: {', '.join(sorted(packs))}.")
-    files = _filled(packs[target], _values(packs[target], settings))
+    values = _values(packs[target], settings)
+    if diff is not None:
+        _print_diff(packs[target], values, diff)
+        return
+    files = _filled(packs[target], values)
     if out is None:
         for text in files.values():
             write_lines(text.splitlines())
@@ -86,6 +99,33 @@ def _filled(pack: "Pack", values: "Mapping[str, Value]") -> dict[str, str]:
     except UnsafeValueError as error:
         hint = "Use letters, digits and `._:/@+=-`, in lists of files `*` and `?` too."
         raise UsageError(f"The value of `{error}` would not stay a value there.", hint=hint) from error
+
+
+def _print_diff(pack: "Pack", values: "Mapping[str, Value]", path: Path) -> None:
+    """Print the change of an existing file as a unified diff, and what a person should know of it beside it."""
+    import difflib
+
+    from kata_audit.integrations.fluent_bit import add_kata, is_yaml
+
+    if pack.name != "fluent-bit":
+        raise UsageError(f"There is no `--diff` for `{pack.name}`.", hint="There is one for `fluent-bit`.")
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise InputMissingError(f"The configuration cannot be read: {error.strerror}.", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise UsageError("The configuration is not UTF-8.", hint=str(path)) from error
+    if is_yaml(text):
+        hint = (
+            "Add the pack's files by hand: name them under `includes`, and kata-parsers.conf as `parsers_file` of `service`."
+        )
+        raise UsageError("This is Fluent Bit's YAML; `--diff` reads the classic format.", hint=hint)
+    added = add_kata(text, {**pack.values, **values})
+    old, new = text.splitlines(), added.text.splitlines()
+    write_lines(list(difflib.unified_diff(old, new, str(path), str(path), lineterm="")))
+    for note in added.notes:
+        say(note)
+    say("Beside it: the files of `kata-audit integrate fluent-bit --out FOLDER`, all but fluent-bit.conf.")
 
 
 def _write(out: Path, files: "Mapping[str, str]") -> None:

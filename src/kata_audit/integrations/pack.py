@@ -3,7 +3,7 @@
 A pack is a folder of `packs/` with its files, and a row in `packs.toml` that says what it is for and what checks it. In a
 file `@@name@@` stands for a value; everything else is as the other system reads it, so that a pack can be read, tested and
 changed as what it is. A value may be a list, of files say: a line with `@@name@@` is repeated for each of them, and
-`@@name,@@` is all of them with commas.
+`@@name,@@` is all of them with commas, `@@name|@@` with strokes.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 Value = str | tuple[str, ...]
 """What stands for a name: one text, or a list of texts."""
-_VALUE: Final = re.compile(r"@@([a-z_]+)(,?)@@")
+_VALUE: Final = re.compile(r"@@([a-z_]+)([,|]?)@@")
 _SAFE: Final = re.compile(r"[\w.:/@+=-]+", re.ASCII)
 _SAFE_IN_LIST: Final = re.compile(r"[\w.:/@+=*?-]+", re.ASCII)
 """Lists hold patterns of files too; their places stand in quotes wherever a star could mean something else."""
@@ -83,6 +83,6 @@ def fill_in(pack: Pack, text: str, values: Mapping[str, Value]) -> str:
         if found is None:
             return line
         each, (start, end) = texts(found[1]), found.span()
-        return "".join(line[:start] + one + filled(line[end:]) for one in ((",".join(each),) if found[2] else each))
+        return "".join(line[:start] + one + filled(line[end:]) for one in ((found[2].join(each),) if found[2] else each))
 
     return "".join(filled(line) for line in text.splitlines(keepends=True))

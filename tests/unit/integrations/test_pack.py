@@ -23,7 +23,7 @@ def test_a_pack_has_its_files_and_names_its_values(name: str) -> None:
 
     with resources.as_file(folder) as there:
         assert {one.relative_to(there).as_posix() for one in there.rglob("*") if one.is_file()} == set(pack.files)
-    assert {found for text in texts for found in re.findall("@@(.*?),?@@", text)} == set(pack.values)
+    assert {found for text in texts for found in re.findall("@@(.*?)[,|]?@@", text)} == set(pack.values)
     assert not any("@@" in fill_in(pack, text, {}) for text in texts)
 
 
@@ -47,6 +47,7 @@ def test_a_list_repeats_its_line() -> None:
     values: dict[str, Value] = {"host": "a", "files": ("/b/*.log", "/c")}
     assert fill_in(PACK, "read @@files@@ to @@host@@\nend\n", values) == "read /b/*.log to a\nread /c to a\nend\n"
     assert fill_in(PACK, "read @@files,@@ to @@host@@", values) == "read /b/*.log,/c to a"
+    assert fill_in(PACK, "(@@files|@@)", values) == "(/b/*.log|/c)"
 
 
 @pytest.mark.parametrize("value", [(), ("/a", 'b"'), ("/a,b",), ("[ab]",)])
