@@ -79,7 +79,7 @@ class SyslogDouble:
             number, self.connections = self.connections, self.connections + 1
         fault, decoder, read = self.fault(number), FrameDecoder(), 0
         if self._tls is not None:
-            there = self._tls.wrap_socket(there, server_side=True)
+            there = self._tls.wrap_socket(there, server_side=True, suppress_ragged_eofs=False)
         with there:
             while fault is None or read < fault.after:
                 data = there.recv(65_536 if fault is None else min(fault.after - read, 65_536))
