@@ -108,16 +108,25 @@ def _until(
 _JOURNAL_INPUT = r"^\[INPUT\]\n    Name +systemd\n(?:    .*\n)+"
 
 
-def _fluent_bit(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
-    """Run Fluent Bit: it lacks the journal's input and Lua, so that entries are read as JSON, and nothing is masked."""
-    _write_pack("fluent-bit", folder, _places(folder))
+def prepare_fluent_bit(folder: Path, place: Place, lines: Sequence[bytes], port: int) -> None:
+    """Write Fluent Bit's pack, to send to a port of this machine, and lines for it.
+
+    It lacks the journal's input and Lua, so that entries are read as JSON, and nothing is masked.
+    """
+    _write_pack("fluent-bit", folder, {**_places(folder), "forward_host": "127.0.0.1", "forward_port": str(port)})
+    _change(folder / "kata-output.conf", r"^    tls( +)On$", "    tls Off")
     journal = ["Name tail", "Tag kata.journal", f"Path {folder}/journal.log", "Parser test_json"]
     journal += ["Read_from_Head On", "Buffer_Max_Size 16M"]
     _change(folder / "kata-journal.conf", _JOURNAL_INPUT, "\n    ".join(["[INPUT]", *journal]) + "\n")
     _change(folder / "kata-parsers.conf", r"\A", "[PARSER]\n    Name test_json\n    Format json\n\n")
     _change(folder / "fluent-bit.conf", "^@INCLUDE kata-mask.conf\n", "")
-    (folder / "kata-output.conf").write_text("[OUTPUT]\n    Name stdout\n    Match *\n    Format json_lines\n")
     _put(folder, place, lines)
+
+
+def _fluent_bit(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
+    """Run Fluent Bit, and read what it prints."""
+    prepare_fluent_bit(folder, place, lines, 1)
+    (folder / "kata-output.conf").write_text("[OUTPUT]\n    Name stdout\n    Match *\n    Format json_lines\n")
     return _fluent_bit_until(folder, len(lines))
 
 
@@ -162,6 +171,15 @@ service:
       receivers: [file_log/kata, file_log/kata-pods, file_log/kata-consoles, file_log/test-journal]
       exporters: [file/test]
 """
+
+
+def prepare_otelcol(folder: Path, place: Place, lines: Sequence[bytes], port: int) -> None:
+    """Write the Collector's pack, to send to a port of this machine, and lines for it."""
+    _write_pack("otelcol", folder, {**_places(folder), "otlp_url": f"http://127.0.0.1:{port}"})
+    test = yaml.safe_load(_OTELCOL_TEST.format(folder=folder))
+    test["service"]["pipelines"]["logs/kata"].pop("exporters")
+    (folder / "test.yaml").write_text(yaml.safe_dump(test))
+    _put(folder, place, lines)
 
 
 def _otelcol(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:

@@ -16,7 +16,14 @@ _SAFE_TAG: Final = re.compile(r"[\w.*-]+", re.ASCII)
 _TAG: Final = "kata.journal"
 _PARSERS: Final = "kata-parsers.conf"
 _JOURNAL: Final = "kata-journal.conf"
-_INCLUDED: Final = (_JOURNAL, "kata-inputs.conf", "kata-mask.conf", "kata-filters.conf", "kata-output.conf")
+_INCLUDED: Final = (
+    _JOURNAL,
+    "kata-inputs.conf",
+    "kata-transport.conf",
+    "kata-mask.conf",
+    "kata-filters.conf",
+    "kata-output.conf",
+)
 
 
 class Section(NamedTuple):

@@ -13,7 +13,14 @@ VALUES = integration_packs()["fluent-bit"].values
 SERVICE = "[SERVICE]\n    Flush 5\n"
 JOURNAL = "[INPUT]\n    Name systemd\n    Tag  host.*\n"
 OUTPUT = "[OUTPUT]\n    Name es\n    Match {}\n"
-INCLUDED = ["kata-journal.conf", "kata-inputs.conf", "kata-mask.conf", "kata-filters.conf", "kata-output.conf"]
+INCLUDED = [
+    "kata-journal.conf",
+    "kata-inputs.conf",
+    "kata-transport.conf",
+    "kata-mask.conf",
+    "kata-filters.conf",
+    "kata-output.conf",
+]
 
 
 def added(text: str) -> list[str]:
