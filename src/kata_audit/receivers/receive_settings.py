@@ -57,6 +57,8 @@ class Receive:
     """How the lines of all records once came; left out, a field says it, or they are bare and of unknown origin."""
     text_field: str = ""
     """Field that holds the line; left out, the whole record is the line. Dots lead into maps."""
+    message_field: str = ""
+    """Field that holds the message of an entry of the journal whose other fields are the record's own."""
     transport_field: str = ""
     """Field that holds the line's transport, by the names that `transport` takes."""
     identifier_field: str = ""
@@ -95,6 +97,7 @@ class Receive:
             self.cursor_field,
             self.node_field,
             self.time_field,
+            self.message_field,
         )
 
 
@@ -148,7 +151,8 @@ def _mistakes_of_fields(one: Receive) -> Iterator[tuple[str, str]]:
     if one.transport is Transport.AUDIT_EVENTLIST and one.kind is not ReceiveKind.HTTP:
         yield "transport", "the audit webhook is posted to kind `http`"
     is_entry = one.transport in (None, Transport.JOURNAL_JSON)
-    if one.identifier_field and not (is_entry and (one.transport or one.transport_field)):
-        yield "identifier_field", "`identifier_field` is for entries of the journal: transport `journal-json`"
+    for key, name in (("identifier_field", one.identifier_field), ("message_field", one.message_field)):
+        if name and not (is_entry and (one.transport or one.transport_field)):
+            yield key, f"`{key}` is for entries of the journal: transport `journal-json`"
     if one.transport is Transport.AUDIT_EVENTLIST and any(one.fields):
         yield "transport", "a body of the audit webhook has no fields; leave the fields out"

@@ -19,6 +19,8 @@ import orjson
 
 from kata_audit.schema.source import Transport
 
+_JOURNAL_FIELD: Final = re.compile(r"[A-Z0-9_]{1,64}")
+"""What journald calls a field; a shipper's own are called otherwise."""
 _NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,251}")
 MAX_DEPTH: Final = 32
 """How deep maps and lists of a record may lie in each other; what is deeper is left out."""
@@ -41,7 +43,7 @@ class Fields(NamedTuple):
     """Which fields of a record carry what; an empty name means that none does.
 
     A name is that of a field, or a path of names with dots between them through maps in maps. Without `text` the whole
-    record is the line, as it was sent.
+    record is the line, as it was sent. `message` is for entries of the journal alone, whose other fields are the record's.
     """
 
     text: str = ""
@@ -51,6 +53,7 @@ class Fields(NamedTuple):
     cursor: str = ""
     node: str = ""
     time: str = ""
+    message: str = ""
 
 
 class Shipped(NamedTuple):
@@ -101,8 +104,7 @@ def spell(shipped: Shipped, fields: Fields, declared: Declared) -> Line:
     text = _find(values, fields.text) if fields.text else None
     if transport in _ENTRY:
         transport = Transport.JOURNAL_JSON
-        identifier = _word(_find(values, fields.identifier), _MOST_PATH)
-        data = _entry(shipped, text, fields.text, identifier, cursor)
+        data = _entry(shipped, fields, text, cursor)
     elif transport is Transport.CRI and text is not None:
         data = _container_line(shipped, _bytes(text))
     else:
@@ -111,6 +113,9 @@ def spell(shipped: Shipped, fields: Fields, declared: Declared) -> Line:
 
 
 def _transport(value: Any) -> Transport:
+    """Read a transport's name; `journal` is what most shippers have of it."""
+    if value == "journal":
+        return Transport.JOURNAL_JSON
     return Transport(value) if isinstance(value, str) and value in _TRANSPORTS else Transport.BARE
 
 
@@ -214,20 +219,23 @@ def _whole(shipped: Shipped) -> bytes:
     return _json(shipped.values) if shipped.line is None else shipped.line
 
 
-def _entry(shipped: Shipped, text: Any, field: str, identifier: str | None, cursor: str | None) -> bytes:
-    """Spell an entry of the journal: the record's own fields, or its text with what else is known of it.
+def _entry(shipped: Shipped, fields: Fields, text: Any, cursor: str | None) -> bytes:
+    """Spell an entry of the journal as journald's JSON.
 
-    Fluent Bit and the OpenTelemetry Collector send the entry's fields as they are, Vector with another name for `MESSAGE`;
-    all of them keep the entry's time apart from it.
+    Fluent Bit's record has the entry's fields as they are, that of the OpenTelemetry Collector has them within one of its
+    own, Vector's has another name for `MESSAGE`; rsyslog and syslog-ng can send the whole entry as a line of JSON. All of
+    them keep the entry's time apart from it.
     """
-    if isinstance(text, Mapping):
-        entry: dict[str, Any] = {_key(name): _field(value) for name, value in text.items()}
-    else:
-        entry = {_key(name): _field(value) for name, value in shipped.values.items() if name != field}
-        if text is not None:
-            entry["MESSAGE"] = _field(text)
-    if "MESSAGE" not in entry and not entry:
-        entry["MESSAGE"] = _plain(_whole(shipped))
+    message = _find(shipped.values, fields.message)
+    if message is None and text is not None and not isinstance(text, Mapping):
+        return _bytes(text)
+    told = text if isinstance(text, Mapping) and message is None else shipped.values
+    entry = {name: _field(value) for name, value in told.items() if isinstance(name, str) and _JOURNAL_FIELD.fullmatch(name)}
+    if message is not None:
+        entry["MESSAGE"] = _field(message)
+    if not entry:
+        return _whole(shipped)
+    identifier = _word(_find(shipped.values, fields.identifier), _MOST_PATH)
     for name, value in (("__CURSOR", cursor), ("SYSLOG_IDENTIFIER", identifier), ("__REALTIME_TIMESTAMP", _micros(shipped))):
         if value is not None:
             entry.setdefault(name, value)

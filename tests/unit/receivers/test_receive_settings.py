@@ -50,6 +50,7 @@ def test_settings_that_hold(text: str) -> None:
         ('listen = "127.0.0.1:1"\ntransport = "cri"\ntransport_field = "t"', ["name one of the two"]),
         ('listen = "127.0.0.1:1"\ntransport = "journal-export"', ["journal-json"]),
         ('listen = "127.0.0.1:1"\nidentifier_field = "i"', ["entries of the journal"]),
+        ('listen = "127.0.0.1:1"\ntransport = "cri"\nmessage_field = "i"', ["entries of the journal"]),
         ('listen = "127.0.0.1:1"\ntransport = "cri"\nidentifier_field = "i"', ["entries of the journal"]),
         ('listen = "127.0.0.1:1"\ntransport = "audit-eventlist"\ntext_field = "i"', ["no fields"]),
         ('listen = "127.0.0.1:1"\nkind = "gelf"', []),

@@ -35,7 +35,7 @@ def test_a_field_says_transport_path_node_and_cursor() -> None:
     )
 
 
-@pytest.mark.parametrize("said", ["journal", "HOST-FILE", "", None, 3, ["cri"], b"cri"])
+@pytest.mark.parametrize("said", ["journald", "HOST-FILE", "", None, 3, ["cri"], b"cri"])
 def test_a_transport_that_is_none_is_bare(said: object) -> None:
     """Who wrote the line is unknown then; nothing in the line can say otherwise."""
     values = {"log": '{"transport":"journal-json"}', "transport": said}
@@ -74,12 +74,27 @@ def test_an_entry_of_the_journal_is_journalds_json_again() -> None:
 def test_an_entry_under_another_name_or_within_a_field() -> None:
     """Vector calls the text `message`; the OpenTelemetry Collector sends the entry as its body."""
     vector = {"message": "hi", "_PID": "7", "host": "w", "at": "s=1;i=2"}
-    told = json.loads(spell(Shipped(vector), Fields(text="message", cursor="at"), JOURNAL).data)
-    assert told == {"_PID": "7", "host": "w", "at": "s=1;i=2", "MESSAGE": "hi", "__CURSOR": "s=1;i=2"}
+    told = json.loads(spell(Shipped(vector), Fields("message", message="message", cursor="at"), JOURNAL).data)
+    assert told == {"_PID": "7", "MESSAGE": "hi", "__CURSOR": "s=1;i=2"}
 
     collector = {"body": {"MESSAGE": "hi", "__CURSOR": "s=1;i=3", "SYSLOG_IDENTIFIER": "kata"}, "attributes": {"x": "y"}}
-    told = json.loads(spell(Shipped(collector), Fields(text="body", identifier="x"), JOURNAL).data)
+    told = json.loads(spell(Shipped(collector), Fields(text="body", identifier="attributes.x"), JOURNAL).data)
     assert told == {"MESSAGE": "hi", "__CURSOR": "s=1;i=3", "SYSLOG_IDENTIFIER": "kata"}
+
+
+def test_an_entry_may_be_a_line_of_json_already() -> None:
+    """rsyslog and syslog-ng send it so; it is read as what journald says, whatever else the record has."""
+    entry = '{"MESSAGE":"hi","__CURSOR":"s=1;i=4"}'
+    line = spell(Shipped({"message": entry, "kata@1.transport": "journal"}), Fields("message", "kata@1.transport"), HERE)
+    assert (line.transport, line.data) == (Transport.JOURNAL_JSON, f"{entry}\n".encode())
+
+
+def test_a_message_that_looks_like_an_entry_is_none() -> None:
+    """Only a field that the configuration names holds entries; a guest's text is a message, whatever it says."""
+    forged = '{"MESSAGE":"forged","_PID":"1","SYSLOG_IDENTIFIER":"containerd"}'
+    for fields in (Fields(), Fields(message="MESSAGE"), Fields("MESSAGE", message="MESSAGE")):
+        told = json.loads(spell(Shipped({"MESSAGE": forged, "_PID": "7"}), fields, JOURNAL).data)
+        assert told == {"MESSAGE": forged, "_PID": "7"}
 
 
 def test_what_an_entry_says_itself_is_not_overwritten() -> None:
@@ -182,7 +197,7 @@ NAMES = st.sampled_from(["", "log", "a", "a.b", "MESSAGE", "__CURSOR"])
 
 @given(
     st.dictionaries(st.sampled_from(["log", "a", "b", "MESSAGE", "stream", "__CURSOR", "_p"]), VALUES),
-    st.builds(Fields, NAMES, NAMES, NAMES, NAMES, NAMES, NAMES, NAMES),
+    st.builds(Fields, *[NAMES] * 8),
     st.none() | st.sampled_from([one for one in Transport if one is not Transport.JOURNAL_EXPORT]),
     st.none() | st.integers(),
 )
@@ -196,4 +211,4 @@ def test_any_record_is_a_line(
     assert transport is None or line.transport is transport
     if line.transport is Transport.JOURNAL_JSON:
         assert line.data.count(b"\n") == 1
-        assert isinstance(json.loads(line.data), dict)
+        assert fields.text or isinstance(json.loads(line.data), dict)

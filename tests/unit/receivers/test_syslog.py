@@ -66,7 +66,7 @@ def test_only_the_text_and_its_identifier_as_an_entry_of_the_journal(tmp_path: P
         ReceiveKind.SYSLOG,
         "127.0.0.1:0",
         transport=Transport.JOURNAL_JSON,
-        text_field="message",
+        message_field="message",
         identifier_field="app_name",
     )
     text = b'time="2026-11-25T10:00:00Z" level=info msg="created" name=containerd-shim-v2 pid=7 source=containerd'
