@@ -62,6 +62,7 @@ def open_topic(one: "KafkaInput", declared: "Declared") -> "Topic":
         Heard,
         KafkaProblemError,
         check_brokers,
+        keeps_out,
         meaning,
         meet,
         opened,
@@ -81,6 +82,5 @@ def open_topic(one: "KafkaInput", declared: "Declared") -> "Topic":
         hint = "It is tried again by itself."
         raise ReceiverError(f"Kafka cannot be read: {error}.", where=name, hint=hint) from error
     read = partial(read_value, fields=one.fields, declared=declared)
-    return BrokerTopic(
-        name, consumer, partitions, one.topic, read=read, meanings=Meanings(partial(meaning, to="Read"), heard.why)
-    )
+    meanings = Meanings(partial(meaning, to="Read"), partial(keeps_out, one, heard))
+    return BrokerTopic(name, consumer, partitions, one.topic, read=read, meanings=meanings)

@@ -152,3 +152,20 @@ def test_a_topic_that_is_not_read_is_said(server: Running, tmp_path: Path) -> No
         failed = [row["raw"].decode() for row in said(root) if b"collect.source_failed" in row["raw"]]
         assert any(f"Kafka cannot be read: {words}" in raw or words in raw for raw in failed), (words, failed)
         assert lines(root) == []
+
+
+def test_a_broker_that_dies_is_said_and_read_on_where_it_was(broker: Broker, tmp_path: Path) -> None:
+    server, root = broker.running, tmp_path / "store"
+    server.create("dies")
+    server.put("dies", b"before")
+    with collected(root, config(server, "dies")) as collector:
+        wait_for(lambda: collector.counts.records >= 1 + 2)
+        broker.kill()
+        wait_for(lambda: collector.counts.failures > 0)
+        broker.start()
+        server.put("dies", b"behind")
+        wait_for(lambda: b"behind" in b"".join(row["raw"] for row in sealed(root)))
+
+    assert lines(root) == ["before", "behind"]
+    failed = [row["raw"].decode() for row in said(root) if b"collect.source_failed" in row["raw"]]
+    assert "Kafka cannot be read: no broker can be reached" in failed[0]

@@ -100,6 +100,14 @@ class Heard:
         """Say what is known to keep us from the brokers, and will not pass by itself."""
         return next((text for code, text in _REACHING.items() if code in self._codes), None)
 
+    def has_lost_all(self) -> bool:
+        """Say whether no broker could be reached at some time since `forget`."""
+        return "_ALL_BROKERS_DOWN" in self._codes
+
+    def forget(self) -> None:
+        """Begin anew: they were reached."""
+        self._codes.clear()
+
 
 def settings_of(one: Brokers, secret: str | None, heard: Heard) -> dict[str, Any]:
     """Give the library's settings for reaching brokers; the caller adds those of what it does there.
@@ -173,6 +181,7 @@ def meet(client: Client, one: Brokers, topic: str, heard: Heard, *, to: str, lim
     made = found.topics[topic]
     if made.error is not None:
         raise KafkaProblemError(meaning(made.error, to=to))
+    heard.forget()
     return sorted(made.partitions)
 
 
@@ -186,8 +195,17 @@ def _ask(client: Client, one: Brokers, topic: str, heard: Heard, limit_secs: flo
             if (why := heard.why()) is not None:
                 raise KafkaProblemError(why) from error
             if time.monotonic() > until:
-                assert one.url is not None
-                raise KafkaProblemError(_DOWN.format(_LAYER[one.url.partition(":")[0]])) from error
+                raise KafkaProblemError(_down(one)) from error
+
+
+def _down(one: Brokers) -> str:
+    assert one.url is not None
+    return _DOWN.format(_LAYER[one.url.partition(":")[0]])
+
+
+def keeps_out(one: Brokers, heard: Heard) -> str | None:
+    """Say what keeps us from brokers that were reached before; None where nothing is known to."""
+    return heard.why() or (_down(one) if heard.has_lost_all() else None)
 
 
 def check_brokers(brokers: Iterable[tuple[str, int]], one: Brokers) -> None:
