@@ -30,6 +30,10 @@ var CLOUD_HYPERVISOR = [
 ];
 var KERNEL = [/^(?:<\d+>)?\[ *(\d+\.\d+)\] ([\s\S]*?)\s*$/, ["uptime", "msg"]];
 // kubelet, Firecracker, virtiofsd, Cloud Hypervisor, QEMU, kernels: the first that fits is taken.
+var KLOG_FIELDS = [
+    /^([IWEF])(\d{4} \d\d:\d\d:\d\d\.\d+) +(\d+) ([^\]]+)\] "((?:[^"\\]|\\.)*)"(?: ([\s\S]*))?$/,
+    ["level", "klog_time", "pid", "caller", "msg", "klog_fields"]
+];
 var TEXTS = [
     [/^([IWEF])(\d{4} \d\d:\d\d:\d\d\.\d+) +(\d+) ([^\]]+)\] ([\s\S]*)$/, ["level", "klog_time", "pid", "caller", "msg"]],
     [
@@ -154,6 +158,11 @@ function read(line, host) {
         inner = line;
     } else if ((found = CONSOLE.exec(line)) !== null) {
         inner = unquoted(found[1]);
+    } else if ((found = fit([KLOG_FIELDS], line)) !== null) {
+        found.msg = unquoted(found.msg);
+        for (var field in found) {
+            fields[field] = found[field];
+        }
     } else if ((found = fit(TEXTS, line)) !== null) {
         for (var name in found) {
             fields[name] = found[name];

@@ -34,6 +34,7 @@ module KataLines
   RELAYED_VIRTIOFSD = /\Asource: virtiofsd \[(?<ts>\S+) (?<level>#{LEVEL}) +(?<module>[\w:]+)\] (?<msg>.*)\z/m
   # kubelet, Firecracker, virtiofsd, Cloud Hypervisor, QEMU, kernels: the first that fits is taken.
   TEXTS = [
+    /\A(?<level>[IWEF])(?<klog_time>\d{4} \d\d:\d\d:\d\d\.\d+) +(?<pid>\d+) (?<caller>[^\]]+)\] "(?<msg>(?:[^"\\]|\\.)*)"(?: (?<klog_fields>.*))?\z/m,
     /\A(?<level>[IWEF])(?<klog_time>\d{4} \d\d:\d\d:\d\d\.\d+) +(?<pid>\d+) (?<caller>[^\]]+)\] (?<msg>.*)\z/m,
     /\A(?<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+) \[(?<instance>[^:\]]+):(?:(?<thread>[^:\]]+):)?(?<level>#{LEVEL})(?::(?<caller>[^\]]+))?\] (?<msg>.*)\z/m,
     VIRTIOFSD,
@@ -97,7 +98,11 @@ module KataLines
     return [{}, unquoted(found["text"]), true] if found
 
     found = TEXTS.lazy.filter_map { |text| text.match(line) }.first
-    found ? [found.named_captures.compact, nil, true] : [{}, nil, false]
+    return [{}, nil, false] unless found
+
+    fields = found.named_captures.compact
+    fields["msg"] = unquoted(fields["msg"]) if found.regexp.equal?(TEXTS.first)
+    [fields, nil, true]
   rescue JSON::ParserError
     [{}, nil, false]
   end
