@@ -44,6 +44,13 @@ class Place(StrEnum):
 TRANSPORTS = {Place.JOURNAL: "journal-json", Place.POD: "cri", Place.CONSOLE: "console"}
 
 
+class Running(NamedTuple):
+    """How a program is started."""
+
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+
+
 class Shipper(NamedTuple):
     """One that can be run here: its pack's name, its program, and what runs lines through it in a folder."""
 
@@ -325,13 +332,6 @@ def _piped(command: Sequence[str | Path], folder: Path, records: Sequence[Record
     done = subprocess.run([str(part) for part in command], cwd=folder, input=asked, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return list(json.loads(done.stdout))
-
-
-class Running(NamedTuple):
-    """How a program is started."""
-
-    command: Sequence[str | Path]
-    environment: Mapping[str, str]
 
 
 _SYSLOG_NG_JOURNAL = r"""source s_journal_kata {

@@ -1,0 +1,158 @@
+"""Captured lines through a real shipper and back: what our receiver makes of them, beside what `ingest` does.
+
+    PYTHONPATH=. .venv/bin/python -m tests.servers.sent_home
+
+prints the table of `docs/how-to/take-from-other-shippers.md` anew, of those shippers that are here (`make servers-all`).
+"""
+
+import gzip
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+from tests.evidence import DATA, derive, evidence
+from tests.receiving import KEY, receiving
+from tests.servers.shippers import FLUENT_BIT, OTELCOL, Place, prepare_fluent_bit, prepare_otelcol
+
+from kata_audit.parse.mask import mask
+from kata_audit.receivers.forward import serve_forward
+from kata_audit.receivers.http import serve_http
+from kata_audit.receivers.listen import Serve
+from kata_audit.receivers.otlp_records import decode_otlp
+from kata_audit.receivers.receive_settings import Receive, ReceiveKind
+from kata_audit.schema.source import Transport
+
+CAPTURES = {
+    "go-info.journal.json.gz": (Place.JOURNAL, Transport.JOURNAL_JSON),
+    "go-debug.journal.json.gz": (Place.JOURNAL, Transport.JOURNAL_JSON),
+    "rs-info.journal.json.gz": (Place.JOURNAL, Transport.JOURNAL_JSON),
+    "k8s-kata.containerd.log.gz": (Place.HOST, Transport.HOST_FILE),
+    "k8s-kata.audit.log.gz": (Place.AUDIT, Transport.HOST_FILE),
+}
+COLUMNS = ("body", "severity_number", "timestamp", "pid", "sandbox_id", "k8s_pod", "origin", "component", "event_name")
+_SECONDS = 120
+
+
+class Road(NamedTuple):
+    """One shipper, how it is written and started, and the receiver that its pack sends to."""
+
+    name: str
+    program: Path
+    prepare: Callable[[Path, Place, Sequence[bytes], int], None]
+    arguments: tuple[str, ...]
+    one: Receive
+    serve: Serve
+
+
+ROADS = (
+    Road(
+        "fluent-bit",
+        FLUENT_BIT,
+        prepare_fluent_bit,
+        ("fluent-bit.conf",),
+        Receive(
+            "home",
+            ReceiveKind.FORWARD,
+            "127.0.0.1:0",
+            text_field="log",
+            transport_field="kata_transport",
+            path_field="kata_path",
+        ),
+        serve_forward(lambda: None),
+    ),
+    Road(
+        "otelcol",
+        OTELCOL,
+        prepare_otelcol,
+        ("--config", "kata.yaml", "--config", "test.yaml"),
+        Receive(
+            "home",
+            ReceiveKind.OTLP,
+            "127.0.0.1:0",
+            text_field="body",
+            transport_field="attributes.kata_transport",
+            path_field="attributes.kata_path",
+            cursor_field="attributes.kata_cursor",
+        ),
+        serve_http(decode_otlp, lambda: None),
+    ),
+)
+
+
+@contextmanager
+def _running(command: Sequence[str | Path], folder: Path) -> Iterator[None]:
+    with (folder / "stderr").open("wb") as err:
+        process = subprocess.Popen([str(part) for part in command], cwd=folder, stdout=err, stderr=err)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+
+def send_home(road: Road, lines: Sequence[bytes], place: Place) -> list[dict[str, Any]]:
+    """Put lines where a shipper reads them, and give the sealed records that our receiver made of what it sent, by `seq`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, store = Path(name) / "shipper", Path(name) / "store"
+        folder.mkdir()
+        with receiving(store, road.one, road.serve) as here:
+            road.prepare(folder, place, lines, here.port)
+            with _running([road.program, *road.arguments], folder):
+                until = time.monotonic() + _SECONDS
+                while here.collector.counts.records < len(lines):
+                    assert time.monotonic() < until, (folder / "stderr").read_text()[-4000:]
+                    time.sleep(0.1)
+                time.sleep(1)  # the collector's own records are counted too
+        tables = [
+            pq.read_table(path, columns=["seq", "receiver", *COLUMNS]) for path in store.rglob("segments/**/*.parquet")
+        ]
+    rows = [row for table in tables for row in _plain(table) if not row["receiver"].startswith("kata-audit:")]
+    return sorted(rows, key=lambda row: row["seq"])
+
+
+def _plain(table: Any) -> list[dict[str, Any]]:
+    table = table.select(["seq", "receiver", *COLUMNS])
+    at = table.schema.get_field_index("timestamp")
+    return list(table.set_column(at, "timestamp", table["timestamp"].cast("int64")).to_pylist())
+
+
+class Difference(NamedTuple):
+    """Of one column: how many records are equal on both roads, and how many there are on each."""
+
+    equal: int
+    sent: int
+    taken: int
+
+
+def differences(road: Road, name: str) -> dict[str, Difference]:
+    """Compare what came home of a capture with what we read ourselves, column by column, whatever the order."""
+    place, transport = CAPTURES[name]
+    data = gzip.decompress((DATA / "captures" / name).read_bytes())
+    theirs = send_home(road, data.splitlines(), place)
+    ours = _plain(derive(mask(evidence(data, transport), KEY)[0]))
+    key = ("body", "timestamp")
+    found = {}
+    for one in COLUMNS:
+        sent, taken = (Counter((*(row[name] for name in key), row[one]) for row in rows) for rows in (ours, theirs))
+        found[one] = Difference((sent & taken).total(), len(ours), len(theirs))
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"| | {' | '.join(COLUMNS)} |\n| --- |{' --- |' * len(COLUMNS)}")
+    for road in (one for one in ROADS if one.program.is_file()):
+        for name in CAPTURES:
+            found = differences(road, name)
+            cells = " | ".join(f"{one.equal}/{one.sent}" for one in found.values())
+            print(f"| {road.name}, {name.removesuffix('.gz')} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
