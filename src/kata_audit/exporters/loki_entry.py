@@ -12,6 +12,7 @@ the same entry.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -64,8 +65,14 @@ def _time_of(one: Exported) -> int:
 
 
 def _labels_of(record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    cluster, _, node = str(record.get("node", "")).partition("/")
-    values = {"cluster": cluster, "node": node, "job": _JOB, **{name: str(record.get(name, "")) for name in _LABELS}}
+    return _spell_labels(str(record.get("node", "")), *(str(record.get(name, "")) for name in _LABELS))
+
+
+@lru_cache(maxsize=1024)
+def _spell_labels(place: str, *values_of_labels: str) -> tuple[tuple[str, str], ...]:
+    """Spell the labels of a stream, of which there are few."""
+    cluster, _, node = place.partition("/")
+    values = {"cluster": cluster, "node": node, "job": _JOB, **dict(zip(_LABELS, values_of_labels, strict=True))}
     # No character of a sentence: Loki's answers quote labels, and they are read.
     return tuple(sorted((name, _UNSAFE.sub("_", value)[:MAX_LABEL]) for name, value in values.items() if value))
 
@@ -89,14 +96,14 @@ def _metadata_of(one: Exported, line: str, own: Mapping[str, str]) -> dict[str, 
     What finds no room is left out and counted; the store has it.
     """
     pairs = [(path, text) for path, value in _flat(one.document, ()) if (text := _text(value)) and text != line]
-    pairs.sort(key=lambda pair: (pair[1] != one.name, "attributes" in ".".join(pair[0]), len(pair[1])))
+    pairs.sort(key=lambda pair: (pair[1] != one.name, any("attributes" in name for name in pair[0]), len(pair[1])))
     made: dict[str, str] = {} if pairs and pairs[0][1] == one.name else {"kata_name": one.name}
     room, left_out = MAX_METADATA_BYTES, 0
     for path, text in pairs:
         name = metadata_name(path)
         if name in _IN_LABELS:
             continue
-        size = len(name) + len(text.encode())
+        size = len(name) + (len(text) if text.isascii() else len(text.encode()))
         if len(made) + _OWN >= MAX_METADATA or size > room:
             left_out += 1
             continue
@@ -109,8 +116,16 @@ def _metadata_of(one: Exported, line: str, own: Mapping[str, str]) -> dict[str, 
 
 def metadata_name(path: tuple[str, ...]) -> str:
     """Make a name that Loki takes as it is: one that it would change, or not take at all, fails the whole request there."""
+    return _short_name_of(path) if sum(map(len, path)) <= MAX_LABEL else _made_name(path)
+
+
+def _made_name(path: tuple[str, ...]) -> str:
     name = _NO_NAME.sub("_", "_".join(path)).strip("_")
     return name[:MAX_LABEL] if name[:1].isalpha() else f"x_{name[:MAX_LABEL]}".rstrip("_")
+
+
+_short_name_of: Final = lru_cache(maxsize=4096)(_made_name)
+"""Nearly all names are short and come again; long ones, which a sender may make, are not remembered."""
 
 
 def _flat(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:

@@ -74,6 +74,8 @@ def _spell_pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _spell(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):  # nearly all are
+        return {"stringValue": value}
     match value:
         case None:
             return {}
