@@ -3,10 +3,11 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import httpx
 from tests.loopback import Reply, Request
 
 from kata_audit.clock import ManualClock
@@ -63,13 +64,23 @@ class Positions:
 
 
 def export_all(
-    one: Export, make: Callable[[], RecordExporter], made: Made, folder: Path, chance: random.Random
+    one: Export,
+    make: Callable[[], RecordExporter],
+    made: Made,
+    folder: Path,
+    chance: random.Random,
+    *,
+    between: Callable[[], object] = int,
 ) -> list[str]:
-    """Export until all is there, with crashes of ours; give what was said."""
+    """Export until all is there, in many short lives of ours, each ended by chance; give what was said.
+
+    A life that came further may be ended before its last position was saved, and the next one sends those records again.
+    `between` is called between two lives.
+    """
     positions, clock, said = Positions(), ManualClock(time.time_ns()), list[str]()
     end = made.place()[1]
     while not positions.saved or positions.saved[-1]["seen_to"] < end:
-        exporter, steps = make(), iter(range(chance.randrange(2, 9)))
+        exporter, steps, before = make(), iter(range(chance.randrange(2, 9))), len(positions.saved)
         exporting = Exporting(
             one,
             exporter,
@@ -83,17 +94,20 @@ def export_all(
         )
         exporting.step()
         exporter.close()
-        if exporting.numbers.seen_to < end and chance.random() < 0.5:
+        if exporting.numbers.seen_to < end and len(positions.saved) > before and chance.random() < 0.5:
             positions.crash()
+        between()
     assert not (folder / "rejected.jsonl").exists()
     return said
 
 
-def faulty(take: Callable[[Request], Reply], chance: random.Random) -> Callable[[Request], Reply]:
-    """Answer as a destination that often fails: before it took the records, or behind."""
+def faulty(take: Callable[[Request], Reply], chance: random.Random, slow_secs: float = 0.5) -> Callable[[Request], Reply]:
+    """Answer as a destination that often fails: before it took the records, or behind; at once, in half, or late."""
 
     def reply(request: Request) -> Reply:
-        fault = chance.choice(["", "", "", "429", "503", "500 after", "reset", "reset after"])
+        fault = chance.choice(
+            ["", "", "", "", "429", "503", "500 after", "reset", "reset after", "half after", "slow after"]
+        )
         if fault in ("429", "503"):
             return Reply(int(fault))
         if fault == "reset":
@@ -101,6 +115,50 @@ def faulty(take: Callable[[Request], Reply], chance: random.Random) -> Callable[
         answer = take(request)
         if fault == "reset after":
             raise ConnectionResetError
-        return Reply(500) if fault else answer
+        if fault == "slow after":
+            time.sleep(slow_secs)
+        if fault == "half after":
+            return answer._replace(body=answer.body[: len(answer.body) // 2], missing=len(answer.body) // 2 + 1)
+        return Reply(500) if fault == "500 after" else answer
 
     return reply
+
+
+@contextmanager
+def through(place: Callable[[], str]) -> Iterator[Callable[[Request], Reply]]:
+    """Pass requests on to where a server is now, until the block ends; one that is not there is not ready."""
+    kept = ("content-type", "content-encoding")
+    with httpx.Client(trust_env=False, timeout=60, verify=False) as client:
+
+        def reply(request: Request) -> Reply:
+            method = "PUT" if request.path.startswith("/_index_template/") else "POST"
+            headers = {name: value for name, value in request.headers.items() if name.lower() in kept}
+            try:
+                answer = client.request(method, f"{place()}{request.path}", content=request.body, headers=headers)
+            except httpx.TransportError:
+                return Reply(503)
+            return Reply(answer.status_code, {}, answer.content)
+
+        yield reply
+
+
+Server = TypeVar("Server")
+
+
+@contextmanager
+def killed_now_and_then(
+    start: Callable[[], AbstractContextManager[Server]], chance: random.Random, times: int
+) -> Iterator[tuple[Callable[[], Server], Callable[[], None]]]:
+    """Run a server; give what it is now, and what is called where it may be killed and started again."""
+    with ExitStack() as stack:
+        now, left = [stack.enter_context(start())], times
+
+        def perhaps() -> None:
+            nonlocal left
+            if left and chance.random() < 0.1:
+                left -= 1
+                stack.close()
+                now[0] = stack.enter_context(start())
+
+        yield lambda: now[0], perhaps
+        assert left < times
