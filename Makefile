@@ -31,7 +31,8 @@ BUILT += $(SERVERS)/elasticsearch-$(ELASTICSEARCH)/Node.class
 BUILT += $(SERVERS)/kafka-$(KAFKA)/pom.xml
 OTELCOL_CONTRIB := 0.155.0
 VECTOR_VRL := 1.0.7
-BUILT += $(SERVERS)/otelcol-contrib-$(OTELCOL_CONTRIB)/otelcol $(SERVERS)/vector-vrl-$(VECTOR_VRL)/bin/python
+GOJA := 20250309
+BUILT += $(SERVERS)/otelcol-contrib-$(OTELCOL_CONTRIB)/otelcol $(SERVERS)/vector-vrl-$(VECTOR_VRL)/bin/python $(SERVERS)/goja-$(GOJA)/goja
 .DEFAULT_GOAL := help
 .PHONY: help demo test check tests bench torture fuzz servers servers-all docs lock clean
 
@@ -121,6 +122,11 @@ $(SERVERS)/otelcol-contrib-$(OTELCOL_CONTRIB)/otelcol: tests/servers/otelcol-con
 	GOBIN=$(@D) go install go.opentelemetry.io/collector/cmd/builder@v$(OTELCOL_CONTRIB)
 	cd $(@D) && { ./builder --config $(CURDIR)/$< --skip-compilation >builder.log 2>&1 || test -f source/go.mod; }
 	cd $(@D)/source && nice -n 19 env GOFLAGS="-p=1 -mod=mod" go build -ldflags "-s -w" -o ../otelcol .
+
+$(SERVERS)/goja-$(GOJA)/goja: tests/servers/goja/main.go tests/servers/goja/go.mod
+	@command -v go >/dev/null || { echo "goja is built with Go 1.26 or newer; it is not on the PATH."; exit 2; }
+	mkdir -p $(@D)/source && cp $^ $(@D)/source
+	cd $(@D)/source && nice -n 19 env GOFLAGS="-p=1 -mod=mod" go build -ldflags "-s -w" -o ../goja .
 
 # Vector's language comes as a package for Python 3.12 and newer.
 $(SERVERS)/vector-vrl-$(VECTOR_VRL)/bin/python:

@@ -26,7 +26,8 @@ _SERVERS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "k
 FLUENT_BIT = _SERVERS / "fluent-bit-4.2.2" / "fluent-bit"
 OTELCOL = _SERVERS / "otelcol-contrib-0.155.0" / "otelcol"
 VRL = _SERVERS / "vector-vrl-1.0.7" / "bin" / "python"
-RUBY, NODE = (Path(shutil.which(name) or f"/usr/bin/{name}") for name in ("ruby", "node"))
+GOJA = _SERVERS / "goja-20250309" / "goja"
+RUBY = Path(shutil.which("ruby") or "/usr/bin/ruby")
 Record = Mapping[str, Any]
 _SECONDS = 90
 
@@ -264,13 +265,6 @@ def _fluentd(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]
     return _piped([RUBY, "-r", folder / "kata_lines.rb", "-e", _RUBY_TEST], folder, records)
 
 
-_NODE_TEST = """
-const fs = require("fs"), vm = require("vm"), context = vm.createContext({});
-vm.runInContext(fs.readFileSync("kata.js", "utf8"), context);
-const events = JSON.parse(fs.readFileSync(0, "utf8"));
-for (const one of events) context.process({Get: key => one[key], Put: (key, value) => { one[key] = value; }});
-process.stdout.write(JSON.stringify(events));
-"""
 _FILEBEAT_NAMES = {
     "MESSAGE": "message",
     "_TRANSPORT": "systemd.transport",
@@ -285,9 +279,9 @@ _CRI = re.compile(r"(\S+) (?:stdout|stderr) [PF] (.*)", re.DOTALL)
 
 
 def _filebeat(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
-    """Run the script of Filebeat's pack in Node's engine, on events as Filebeat's inputs make them."""
+    """Run the script of Filebeat's pack in the engine that Filebeat holds, on events as Filebeat's inputs make them."""
     _write_pack("filebeat", folder, _places(folder))
-    return _piped([NODE, "-e", _NODE_TEST], folder, [_filebeat_event(place, line) for line in lines])
+    return _piped([GOJA, "kata.js"], folder, [_filebeat_event(place, line) for line in lines])
 
 
 def _filebeat_event(place: Place, line: bytes) -> Record:
@@ -417,5 +411,5 @@ SHIPPERS = (
     Shipper("rsyslog", program_file("rsyslogd"), _rsyslog),
     Shipper("syslog-ng", program_file("syslog-ng"), _syslog_ng),
     Shipper("fluentd", RUBY, _fluentd),
-    Shipper("filebeat", NODE, _filebeat),
+    Shipper("filebeat", GOJA, _filebeat),
 )
