@@ -29,6 +29,8 @@ ROOM_BYTES: Final = 8 << 20
 """How much may wait to become durable until no more messages are taken."""
 _MESSAGES: Final = 10_000
 """How many messages are taken at once at most."""
+MOST_STREAMS: Final = 4096
+"""How many sources are kept apart; where there are more, those whose lines are all durable are ended first."""
 _IDLE_NS: Final = 600 * 1_000_000_000
 """How long a source may be silent until its stream is ended; when it speaks again it is a new one."""
 _COMMIT_NS: Final = 1_000_000_000
@@ -230,9 +232,12 @@ class KafkaStream:
             yield self._told.pop(0)
 
     def is_idle(self, now: int) -> bool:
+        """Say whether it has been silent for long."""
+        return not 0 <= now - self._spoken_ns < _IDLE_NS
+
+    def is_settled(self) -> bool:
         """Say whether it may be forgotten: another stream of its partition tells then where reading goes on."""
-        is_silent = not 0 <= now - self._spoken_ns < _IDLE_NS
-        return is_silent and not self._pending and self._offset < self._partition.durable_low
+        return not self._pending and self._offset < self._partition.durable_low
 
     def close(self) -> None:
         """Hold nothing; what was not durable is read again after a restart."""
@@ -262,6 +267,11 @@ class Reading:
     def waiting(self) -> int:
         """Bytes that were read and are not durable."""
         return sum(one.waiting for one in self._partitions.values())
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are more sources than are kept apart."""
+        return len(self._streams) > MOST_STREAMS
 
     @property
     def lows(self) -> dict[int, int]:
@@ -354,7 +364,7 @@ class Reading:
     def _introduce(self, line: Line) -> Sequence[Told]:
         """Tell of a node and transport once, however many files it has."""
         pair = (line.node, str(line.transport))
-        if pair in self._introduced:
+        if pair in self._introduced or len(self._introduced) >= MOST_STREAMS:
             return ()
         self._introduced.add(pair)
         details = {"host.name": line.node, "log.transport": str(line.transport), "completeness": "unproven"}
@@ -364,7 +374,7 @@ class Reading:
         """Give the streams that have begun since the last call, and let go of those that have been silent for long."""
         now = self._clock.now_ns()
         for owner, stream in list(self._streams.items()):
-            if stream.is_idle(now):
+            if stream.is_settled() and (self.is_crowded or stream.is_idle(now)):
                 stream.is_over = True
                 del self._streams[owner]
         new, self._new = self._new, []
@@ -411,7 +421,9 @@ class KafkaPump:
         Raises:
             ReceiverError: The topic cannot be read any more.
         """
-        if self._reading.waiting < self._room_bytes:
+        waiting = self._reading.waiting
+        # In a crowd one more lot is taken whenever all is durable: its cursors let the sources before it be forgotten.
+        if not waiting or (waiting < self._room_bytes and not self._reading.is_crowded):
             self._reading.distribute(self._topic.take(_MESSAGES))
         now = self._clock.now_ns()
         if not 0 <= now - self._committed_ns < _COMMIT_NS:

@@ -321,6 +321,27 @@ def test_a_silent_source_is_forgotten_once_another_tells_where_reading_goes_on(t
     assert len({row["cursor"].split("@")[0] for row in sealed(root)}) == 3
 
 
+def test_a_crowd_of_sources_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes the field that names the source can make one of each line; all lines come, and few are kept apart."""
+    monkeypatch.setattr("kata_audit.receivers.kafka.MOST_STREAMS", 20)
+    broker, root = Broker(2), tmp_path / "s"
+    broker.most = 50
+    for number in range(600):
+        broker.put(number % 2, line(number, f"/{number}"))
+    most = [0]
+
+    def act(collector: Collector, clock: ManualClock) -> None:
+        for _ in range(60):
+            step(collector, clock, 1)
+            most[0] = max(most[0], collector.following)
+
+    life(root, broker, act)
+    assert sorted(int(text.rstrip(":")) for text in texts(root)) == list(range(600))
+    assert most[0] < 350
+    life(root, broker, step)
+    assert len(texts(root)) == 600
+
+
 def test_a_message_that_was_durable_in_part_is_given_from_its_first_byte() -> None:
     """The collector leaves out what ends before `behind`."""
     reading, stream = Reading("bus", "t", "default", clock=ManualClock()), "/a?kafka-bus-t-0-0123456789abcdef-7"
