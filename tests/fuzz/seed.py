@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import msgpack
 from tests.fuzz.targets import NOTE, SIGNER, TEXT
 from tests.simulator import TEMPLATES, Node
 from tests.unit.tlog import bundles
@@ -58,6 +59,18 @@ id: {_ID}4
 logsource: {{product: kata}}
 filter: {{rules: [a], n: {{node|startswith: lab}}, condition: not n}}
 """
+
+
+_SHIPPED = (
+    b'{"log":"a\\nb","transport":"cri","a":{"b":"/x"},"node":"w"}\n{"MESSAGE":[1,255],"_PID":"7"}\nplain\n',
+    (
+        b'{"resourceLogs":[{"resource":{},"scopeLogs":[{"logRecords":[{"timeUnixNano":"5","body":{"stringValue":"a"},'
+        b'"attributes":[{"key":"a.b","value":{"arrayValue":{"values":[{"intValue":"1"}]}}}]}]}]}]}'
+    ),
+    b"\n\x1d\n\x07\n\x05\n\x01a\x12\x00\x12\x12\x12\x10\t\x05\x00\x00\x00\x00\x00\x00\x00*\x03\n\x01b",
+    b'<34>1 2003-10-11T22:14:15.003Z m su - ID47 [log@1 b="c"] said\n<30>1 - - x - - - forged',
+    msgpack.packb(["tag", [[1, {"log": "a\nb", "node": "w", b"k": [1, {"x": b"\xff"}]}]], {"chunk": "c"}]),
+)
 
 
 _SYSLOG = (
@@ -119,6 +132,7 @@ def seeds() -> dict[str, list[bytes]]:
         "tile": [b"".join(map(frame_entry, entries)), b"\x00\x00\x00\x01a"],
         "bundle": [bundles.seal().bundle(places) for places in ([(0, 1)], [(0, 0), (1, 4)])],
         "syslog": list(_SYSLOG),
+        "shipped": [bytes([number, side]) + body for number, body in enumerate(_SHIPPED) for side in (0, 1)],
     }
 
 

@@ -6,9 +6,10 @@ a byte. The functions here say what that means for each of them; `run.py` feeds 
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+import msgpack
 import pyarrow as pa
 import pyarrow.compute as pc
 from tests.evidence import derive
@@ -23,6 +24,12 @@ from kata_audit.parse.split import Held, finish, split
 from kata_audit.predicate.language import parse_query
 from kata_audit.predicate.rows import evaluate
 from kata_audit.predicate.sql import print_sql
+from kata_audit.receivers.forward import records_of
+from kata_audit.receivers.http import RefusedError
+from kata_audit.receivers.http_records import decode_body
+from kata_audit.receivers.otlp_records import decode_otlp
+from kata_audit.receivers.shipped import Declared, Fields, Shipped, spell
+from kata_audit.receivers.syslog import message_of
 from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.record import EVIDENCE_SCHEMA, RECORD_SCHEMA
 from kata_audit.schema.source import Chunk, Source, Transport
@@ -30,6 +37,8 @@ from kata_audit.tlog.checkpoint import format_checkpoint, parse_checkpoint
 from kata_audit.tlog.entry import decode_entry, encode_entry
 from kata_audit.tlog.note import generate_signer, open_note, parse_signer, parse_verifier, sign_note
 from kata_audit.tlog.tiles import split_bundle
+from kata_audit.wire.forward import ForwardError
+from kata_audit.wire.forward import decode_message as decode_forward
 from kata_audit.wire.syslog import BOM, FrameDecoder, Grammar, decode_message, encode_message
 
 _OBSERVED_NS = 1_795_500_000_000_000_000
@@ -269,6 +278,39 @@ def fuzz_syslog(data: bytes) -> None:
         assert again.text == message.text.removeprefix(BOM)
 
 
+def _received(data: bytes, kind: int) -> Sequence[Shipped]:
+    """Read a body of one of the protocols that receivers speak; none where it is refused."""
+    with suppress(RefusedError, ForwardError, ValueError, TypeError, msgpack.UnpackException):
+        match kind:
+            case 0:
+                return decode_body(None, data, "").records
+            case 1:
+                return decode_otlp(data, "application/json").records
+            case 2:
+                return decode_otlp(data, "application/x-protobuf").records
+            case 3:
+                return [message_of(data)]
+            case _:
+                unpacked = msgpack.unpackb(data, strict_map_key=False, unicode_errors="surrogateescape")
+                return records_of(decode_forward(unpacked))
+    return ()
+
+
+def fuzz_shipped(data: bytes) -> None:
+    """What other shippers send is refused or becomes lines: one for each record, whatever its fields say."""
+    choice, body = data[:2].ljust(2, b"\0"), data[2:]
+    transport = [None, *(one for one in Transport if one is not Transport.JOURNAL_EXPORT)][choice[0] // 5 % len(Transport)]
+    fields = (
+        Fields(text="log", message="MESSAGE", path="a.b", node="node") if choice[1] % 2 else Fields(transport="transport")
+    )
+    for record in _received(body, choice[0] % 5):
+        line = spell(record, fields, Declared("lab", "lab/here", transport))
+        assert line.data.endswith(b"\n")
+        assert line.data.count(b"\n") == 1
+        assert re.fullmatch(r"lab/[A-Za-z0-9._-]{1,252}", line.node)
+        assert transport in (None, line.transport)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **{f"split-{transport}": _splitter(transport) for transport in Transport},
     "mask": fuzz_mask,
@@ -282,5 +324,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "tile": fuzz_tile,
     "bundle": fuzz_bundle,
     "syslog": fuzz_syslog,
+    "shipped": fuzz_shipped,
 }
 """Every target by name."""
