@@ -338,12 +338,11 @@ _SYSLOG_NG_JOURNAL = r"""source s_journal_kata {
 
 
 def write_syslog_ng(folder: Path, **own: str) -> Running:
-    """Write syslog-ng's pack: entries of the journal are read from a file as JSON, in place of the journal's source."""
+    """Write syslog-ng's pack as a user has it, and say how it is started."""
     (folder / "consoles").mkdir()
     own = {"pods_folder": f"{folder}/pods", "console_folder": f"{folder}/consoles", "out_file": f"{folder}/out.json", **own}
     _write_pack("syslog-ng", folder, {**_places(folder), **own})
     config, called = folder / "kata.conf", program("syslog-ng")
-    _change(config, r"^source s_journal_kata .*$", _SYSLOG_NG_JOURNAL.replace("@folder@", str(folder)))
     options: list[str | Path] = ["-F", "-e", "--no-caps", "-f", config, "-R", folder / "state" / "persist"]
     options += ["-p", folder / "pid", "-c", folder / "control"]
     return Running([*called.command, *options], called.environment)
@@ -352,7 +351,8 @@ def write_syslog_ng(folder: Path, **own: str) -> Running:
 def _syslog_ng(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
     """Run syslog-ng without what it sends."""
     running = write_syslog_ng(folder, ca_file="/dev/null")
-    _change(folder / "kata.conf", r"^    log \{ rewrite\(r_send_kata\).*\n", "")
+    read_entries_from_file("syslog-ng", folder)
+    without_sending("syslog-ng", folder)
     put(folder, place, lines)
     if place is Place.CONSOLE:
         (folder / f"{place.value}.log").rename(folder / "consoles" / "0.log")
@@ -368,26 +368,44 @@ def _json_lines(path: Path) -> list[Record]:
 _RSYSLOG_JOURNAL = r"""input(type="imfile" File="@folder@/journal.log" Tag="kata" ruleset="test_journal" freshStartTail="off")
 ruleset(name="test_journal") {
     set $.parsed = parse_json($msg, "\$!");
-    set $.transport = "journal"; set $.line = $!MESSAGE; call kata
+    set $.transport = "journal-json"; set $.line = $!MESSAGE; call kata
 }
 """
 
 
 def write_rsyslog(folder: Path, **own: str) -> Running:
-    """Write rsyslog's pack: entries of the journal are read from a file as JSON, in place of the journal's input."""
+    """Write rsyslog's pack as a user has it, and say how it is started."""
     _write_pack("rsyslog", folder, {**_places(folder), "out_file": f"{folder}/out.json", **own})
     config, called = folder / "kata.conf", program("rsyslogd")
-    _change(config, r'^module\(load="imjournal"(?:.*\n)+?.*IgnorePreviousMessages.*\n', "")
-    _change(config, r"\Z", _RSYSLOG_JOURNAL.replace("@folder@", str(folder)))
     return Running([*called.command, "-n", "-f", config, "-i", folder / "pid"], called.environment)
 
 
 def _rsyslog(folder: Path, place: Place, lines: Sequence[bytes]) -> list[Record]:
     """Run rsyslog without what it sends."""
     running = write_rsyslog(folder, ca_file="/dev/null")
-    _change(folder / "kata.conf", r"^    action\(type=\"omfwd\"(?:.*\n)+?.*saveOnShutdown.*\n", "")
+    read_entries_from_file("rsyslog", folder)
+    without_sending("rsyslog", folder)
     put(folder, place, lines)
     return _until(running.command, folder, lambda: _json_lines(folder / "out.json"), len(lines), running.environment)
+
+
+def read_entries_from_file(name: str, folder: Path) -> None:
+    """Have rsyslog or syslog-ng read entries of the journal from a file as JSON, in place of the journal."""
+    config = folder / "kata.conf"
+    if name == "syslog-ng":
+        _change(config, r"^source s_journal_kata .*$", _SYSLOG_NG_JOURNAL.replace("@folder@", str(folder)))
+    else:
+        _change(config, r'^module\(load="imjournal"(?:.*\n)+?.*IgnorePreviousMessages.*\n', "")
+        _change(config, r"\Z", _RSYSLOG_JOURNAL.replace("@folder@", str(folder)))
+
+
+def without_sending(name: str, folder: Path) -> None:
+    """Have rsyslog or syslog-ng only write its file."""
+    sending = {
+        "syslog-ng": r"^    log \{ rewrite\(r_send_kata\).*\n",
+        "rsyslog": r"^    action\(type=\"omfwd\"(?:.*\n)+?.*saveOnShutdown.*\n",
+    }
+    _change(folder / "kata.conf", sending[name], "")
 
 
 def _with_text(line: bytes) -> bytes:

@@ -3,12 +3,14 @@
 import gzip
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from tests.evidence import DATA
+from tests.fault import journald
 from tests.loopback import certificate
-from tests.servers.shippers import Place, put, write_rsyslog, write_syslog_ng
+from tests.servers.shippers import Place, put, read_entries_from_file, without_sending, write_rsyslog, write_syslog_ng
 from tests.servers.syslog_servers import MISSING, can_run, program
 from tests.syslog_double import SyslogDouble
 
@@ -50,6 +52,7 @@ def test_what_it_reads_comes_to_a_receiver(name: str, tmp_path: Path) -> None:
     with double.running() as port:
         values = {"syslog_host": "localhost", "syslog_port": str(port), "ca_file": str(public)}
         running = WRITE[name](tmp_path, **values)
+        read_entries_from_file(name, tmp_path)
         put(tmp_path, Place.JOURNAL, entries)
         put(tmp_path, Place.HOST, [text.encode() for text in texts])
         put(tmp_path, Place.POD, [b"2026-11-23T06:27:19.5Z stderr F ours"])
@@ -73,5 +76,43 @@ def test_what_it_reads_comes_to_a_receiver(name: str, tmp_path: Path) -> None:
     assert paths == {f"{tmp_path}/host_files.log"}
     read = [json.loads(text) for text in found["journal-json"]]
     assert [one["_PID"] for one in read] == [json.loads(entry)["_PID"] for entry in entries]
+    assert not any("log" in one or "kata_transport" in one for one in read)
     kept = [(one["MESSAGE"], json.loads(entry)["MESSAGE"]) for one, entry in zip(read, entries, strict=True)]
     assert sum(ours == was for ours, was in kept) >= len(entries) - 4
+
+
+_IN_JOURNAL = 'mount --bind "$0/log" /var/log && mount --bind "$0/machine-id" /etc/machine-id && exec "$@"'
+
+
+@pytest.mark.skipif(not journald.can_run(), reason="systemd-journald cannot run here; `make servers` installs it")
+@each
+def test_it_follows_a_real_journal_and_goes_on_where_it_stopped(name: str, tmp_path: Path) -> None:
+    """Each entry once and in order, those among them that came while it was down."""
+    theirs, ours = tmp_path / "journald", tmp_path / "pack"
+    theirs.mkdir()
+    ours.mkdir()
+    running = WRITE[name](ours, ca_file="/dev/null", syslog_host="127.0.0.1", journal_transports="kata-none")
+    without_sending(name, ours)
+    command = ["unshare", "--mount", "sh", "-c", _IN_JOURNAL, str(theirs), *(str(part) for part in running.command)]
+
+    def texts() -> list[str]:
+        out = ours / "out.json"
+        lines = out.read_text().rpartition("\n")[0].splitlines() if out.exists() else []
+        return [json.loads(line)["kata_message"] for line in lines]
+
+    def run_until(count: int) -> None:
+        with subprocess.Popen(command, env=running.environment) as process:
+            until = time.monotonic() + 60
+            while sum(text.startswith("n ") for text in texts()) < count:
+                assert process.poll() is None
+                assert time.monotonic() < until, f"{len(texts())} came"
+                time.sleep(0.1)
+            process.terminate()
+
+    with journald.Journald(theirs) as journal:
+        journal.send(0, 300)
+        run_until(300)
+        journal.send(300, 500)
+        run_until(500)
+
+    assert [text for text in texts() if text.startswith("n ")] == [f"n {number}" for number in range(500)]
