@@ -98,16 +98,9 @@ def test_pods_and_consoles_are_not_asked_for_a_sandbox(shipper: Shipper, tmp_pat
     assert record["kata_transport"] == {Place.POD: "cri", Place.CONSOLE: "console"}[place]
 
 
-@pytest.mark.parametrize(
-    "shipper",
-    [
-        pytest.param(one, id=one.name, marks=pytest.mark.servers_all(one.is_here()))
-        for one in SHIPPERS
-        if one.name not in {"rsyslog", "syslog-ng"}
-    ],
-)
+@each
 def test_a_message_of_klog_is_told_from_its_fields(shipper: Shipper, tmp_path: Path) -> None:
-    """Where it has some; the packs for syslog leave the two together."""
+    """Where it has some; and without its quotes."""
     head = "I0116 19:35:32.748517    4920 file.go:12] "
     lines = [f'{head}"Kubelet \\"version\\"" v="v1.34.4" n=""', f'{head}"Started"', f'{head}Got "a" for b']
     records = shipper.run(tmp_path, Place.HOST, [line.encode() for line in lines])
