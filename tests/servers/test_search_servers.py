@@ -1,6 +1,7 @@
 """OpenSearch and Elasticsearch themselves take what is exported, keep each record once, and answer what a user would ask."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,3 +153,16 @@ def test_a_full_disk_there_takes_nothing_and_is_told(server: Running, records: S
     exporter.close()
 
     assert server.count("full") == 10
+
+
+@pytest.mark.parametrize("words", [FieldSetName.OTEL, FieldSetName.OCSF, FieldSetName.CIM])
+def test_other_words_are_taken_too(server: Running, tmp_path: Path, words: FieldSetName) -> None:
+    """A data stream asks for `@timestamp`, which only one field set has by itself."""
+    with open_writer(tmp_path / "store", clock=ManualClock(), node="lab/node") as writer:
+        fill(writer, sorted((DATA / "captures").glob("go-info*.gz")))
+    with source(tmp_path / "store", words=words).read(0) as parts:
+        some = [one for part in parts for one in part.records]
+    exporter = to(server, into=f"words-{words}")
+    send(exporter, some)
+    exporter.close()
+    assert server.count(f"words-{words}") == len(some)

@@ -13,14 +13,17 @@ import orjson
 
 from kata_audit.errors import UsageError
 from kata_audit.exporters.authorization import authorization, with_scheme
-from kata_audit.exporters.elastic_template import template
+from kata_audit.exporters.elastic_template import ATTRIBUTES, template
 from kata_audit.exporters.export_settings import Export, ExportKind
 from kata_audit.exporters.post import Answer, PostError, Session
 from kata_audit.exporters.records import Receipt, Rejected
 from kata_audit.schema.exported import Exported
+from kata_audit.schema.own import spell_time
 from kata_audit.wire.bulk import BULK_PATH, FILTER, Item, decode_answer, decode_error, encode_bulk
 
 DEFAULT_INDEX: Final = "logs-kata-default"
+_TIME: Final = "@timestamp"
+"""What a document of a data stream must have."""
 _LEVEL: Final = 1
 """How hard gzip tries."""
 _LIMIT_SECS: Final = 60.0
@@ -28,6 +31,8 @@ _LIMIT_SECS: Final = 60.0
 _MAX_ANSWER_BYTES: Final = 16 << 20
 _LONGEST_VALUE: Final = 8_000
 """Characters of an attribute in OpenSearch, whose terms hold 32,766 bytes, the attribute's name among them."""
+_ATTRIBUTES: Final = tuple(path for name in ATTRIBUTES for path in (name.split("."), [name]))
+"""Where attributes stand: in an object, or under a name with a dot."""
 _THERE: Final = 409
 """A document of that id is there already: the record was sent before."""
 _CONTENT: Final = frozenset({"mapper_parsing_exception", "document_parsing_exception", "strict_dynamic_mapping_exception"})
@@ -128,20 +133,14 @@ class Elastic:
 
     def _fitting(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Cut attributes that OpenSearch would refuse the whole record for: who writes a long one could hide in it."""
-        stated = document.get("kata")
-        attributes = stated.get("attributes") if isinstance(stated, Mapping) else None
-        if self._one.kind is not ExportKind.OPENSEARCH or not isinstance(attributes, Mapping):
+        if self._one.kind is not ExportKind.OPENSEARCH:
             return document
-        if all(len(value) <= _LONGEST_VALUE for value in attributes.values()):
-            return document
-        cut = {
-            name: value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
-            for name, value in attributes.items()
-        }
-        return {**document, "kata": {**document["kata"], "attributes": cut}}
+        for path in _ATTRIBUTES:
+            document = _cut(document, path)
+        return document
 
     def _ask(self, records: Sequence[Exported], headers: Mapping[str, str]) -> Answer:
-        body = encode_bulk(self._index, ((one.name, self._fitting(one.document)) for one in records))
+        body = encode_bulk(self._index, ((one.name, self._fitting(_timed(one))) for one in records))
         packed = {"Content-Encoding": "gzip"} if self._one.gzip else {}
         return self._session.request(
             "POST",
@@ -149,6 +148,25 @@ class Elastic:
             gzip.compress(body, _LEVEL, mtime=0) if self._one.gzip else body,
             {"Content-Type": "application/x-ndjson", **packed, **headers},
         )
+
+
+def _cut(document: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+    """Cut the texts below a path where one is too long; else give the document itself."""
+    inner = document.get(path[0])
+    if not isinstance(inner, Mapping):
+        return document
+    if len(path) > 1:
+        changed = _cut(inner, path[1:])
+        return document if changed is inner else {**document, path[0]: changed}
+    if all(len(value) <= _LONGEST_VALUE for value in inner.values()):
+        return document
+    cut = {name: value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…" for name, value in inner.items()}
+    return {**document, path[0]: cut}
+
+
+def _timed(one: Exported) -> Mapping[str, Any]:
+    """Give a record the time that a data stream asks for, where its field set has another word for it."""
+    return one.document if _TIME in one.document else {_TIME: spell_time(one.time_ns), **one.document}
 
 
 def _receipt(items: Sequence[Item]) -> Receipt:

@@ -1,7 +1,7 @@
 """The index template for records in Elasticsearch and OpenSearch: words as keywords, times as dates, the message as text.
 
-What a record states beyond the schema is one field, `kata.attributes`: an attacker who makes up keys would otherwise make
-fields, until the index takes none. Lifecycle is left to the operator, whose retention it is.
+What a record states beyond the schema is one field, `kata.attributes` (in OCSF `unmapped.attributes`): an attacker who makes
+up keys would otherwise make fields, until the index takes none. Lifecycle is left to the operator, whose retention it is.
 
 Source: Elasticsearch reference, "Create or update index template", "Flattened field type"; OpenSearch documentation, "Index
 templates", "Flat object".
@@ -9,7 +9,7 @@ templates", "Flat object".
 
 from typing import Any, Final
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _PRIORITY: Final = 250
 """Over the templates that the products bring for `logs-*-*`."""
 _LONGEST_WORD: Final = 1024
@@ -18,6 +18,8 @@ _LONGEST_EXACT: Final = 8000
 EXACT: Final = "exact"
 """The part of a text field that is asked for patterns: converted rules need it, and a text is in pieces of words alone."""
 _DATES: Final = ("@timestamp", "event.created", "timestamp", "observed_timestamp", "kata.guest_timestamp", "kata.timestamp")
+ATTRIBUTES: Final = ("kata.attributes", "unmapped.attributes")
+"""What a record states beyond the schema, in the words of each field set."""
 _TEXTS: Final = ("message", "body")
 
 
@@ -31,7 +33,8 @@ def template(index: str, *, attributes: str | None, is_stream: bool) -> dict[str
         is_stream: Whether it makes a data stream.
     """
     properties: dict[str, Any] = {}
-    _put(properties, "kata.attributes", {"type": attributes} if attributes else {"type": "object", "enabled": False})
+    for name in ATTRIBUTES:
+        _put(properties, name, {"type": attributes} if attributes else {"type": "object", "enabled": False})
     for name in _DATES:
         _put(properties, name, {"type": "date"})
     for name in _TEXTS:

@@ -13,6 +13,7 @@ from kata_audit.exporters.elastic import DEFAULT_INDEX, Elastic
 from kata_audit.exporters.export_settings import Export, ExportKind
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
+from kata_audit.schema.own import spell_time
 
 RECORDS = [
     Exported(
@@ -42,7 +43,7 @@ def test_a_record_is_a_document_by_its_name(*, gzip: bool) -> None:
     receipt, requests = sent(bulk.reply, gzip=gzip)
 
     assert receipt == Receipt(10, [])
-    assert bulk.documents == {one.name: one.document for one in RECORDS}
+    assert bulk.documents == {one.name: {"@timestamp": spell_time(one.time_ns), **one.document} for one in RECORDS}
     assert [("Content-Encoding" in request.headers) for request in requests] == [False, gzip]
 
 
@@ -163,11 +164,20 @@ def test_nobody_there_is_said() -> None:
     assert to(f"http://127.0.0.1:{closed_port()}").export(RECORDS) == Receipt(0, problem="it cannot be connected to")
 
 
-@pytest.mark.parametrize("kind", [ExportKind.ELASTICSEARCH, ExportKind.OPENSEARCH])
-def test_a_long_attribute_hides_no_record(kind: ExportKind) -> None:
-    """OpenSearch would refuse the whole record for it: there it is cut, and says so."""
+@pytest.mark.parametrize("kind", [ExportKind.OPENSEARCH, ExportKind.ELASTICSEARCH])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda held: {"kata": {"attributes": held, "origin": "guest"}},
+        lambda held: {"unmapped": {"attributes": held, "origin": "guest"}},
+        lambda held: {"kata.attributes": held, "kata.origin": "guest"},
+    ],
+    ids=["ecs", "ocsf", "otel"],
+)
+def test_a_long_attribute_hides_no_record(kind: ExportKind, wrap: Callable[[dict[str, str]], dict[str, Any]]) -> None:
+    """OpenSearch would refuse the whole record for it: there it is cut, and says so, in the words of each field set."""
     attributes = {"long": "x" * 40_000, "short": "y"}
-    one = RECORDS[0]._replace(document={"kata": {"attributes": attributes, "origin": "guest"}})
+    one = RECORDS[0]._replace(document={"@timestamp": "2026-11-23T06:07:28Z", **wrap(attributes)})
     bulk = Bulk()
     with Http().running() as server:
         server.reply = bulk.reply
@@ -176,4 +186,4 @@ def test_a_long_attribute_hides_no_record(kind: ExportKind) -> None:
         exporter.close()
 
     cut = {"long": "x" * 8_000 + "…", "short": "y"} if kind is ExportKind.OPENSEARCH else attributes
-    assert bulk.documents[one.name] == {"kata": {"attributes": cut, "origin": "guest"}}
+    assert bulk.documents[one.name] == {"@timestamp": "2026-11-23T06:07:28Z", **wrap(cut)}
