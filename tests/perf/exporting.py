@@ -2,12 +2,13 @@
 
     python tests/perf/exporting.py --records 40000
 
-Both begin with a file on this machine and end when the server's own counter has all records; starting is part of it. Ours is
-`kata-audit export --once` on a store, which reads sealed segments, fills identities in, and spells the field set. Fluent Bit
-4.2.2 tails the very documents that ours sends (for Loki: lines and structured metadata), one JSON a line, so that it has
-neither to parse logs nor to spell. Neither compresses. Fluent Bit flushes every 0.2 seconds, tries again without limit, has
-several connections where we have one, and waits for the acknowledgements of Forward as we do. Its documents in OpenSearch have
-ids of the server's making, ours the records' names; its lines in Loki have one label, ours seven. Needs `make servers-all`.
+Both send twice, in turn, and the better run of each counts. A run begins with a file on this machine and ends when the
+server's own counter has all records; starting is part of it. Ours is `kata-audit export --once` on a store, which reads sealed
+segments, fills identities in, and spells the field set. Fluent Bit 4.2.2 tails the very documents that ours sends (for Loki:
+lines and structured metadata), one JSON a line, so that it has neither to parse logs nor to spell. Neither compresses. Fluent
+Bit flushes every 0.2 seconds, tries again without limit, has several connections where we have one, and waits for the
+acknowledgements of Forward as we do. Its documents in OpenSearch have ids of the server's making, ours the records' names; its
+lines in Loki have one label, ours seven. Needs `make servers-all`.
 """
 
 import argparse
@@ -48,6 +49,7 @@ from kata_audit.schema.own import spell_time
 from kata_audit.store.writer import open_writer
 
 THEIRS = "logs-kata-theirs"
+_ROUNDS = 2
 _SERVICE = """
 [SERVICE]
     Flush 0.2
@@ -170,6 +172,12 @@ def measured(start: Callable[[], "subprocess.Popen[bytes]"], count: Callable[[],
     return Took(took, after.ru_utime + after.ru_stime - cpu.ru_utime - cpu.ru_stime)
 
 
+def best(ours: Callable[[], Took], theirs: Callable[[], Took]) -> tuple[Took, Took]:
+    """Let both send in turn, and give the best of each: the first one finds a server that is still cold."""
+    rounds = [(ours(), theirs()) for _ in range(_ROUNDS)]
+    return min(one for one, _ in rounds), min(one for _, one in rounds)
+
+
 def to_opensearch(folder: Path, records: int) -> tuple[Took, Took]:
     """Measure documents of two data streams of one server, with the same template."""
     with search_server(OPENSEARCH, folder / "opensearch") as server:
@@ -180,9 +188,13 @@ def to_opensearch(folder: Path, records: int) -> tuple[Took, Took]:
             return int(server.ask("GET", "/_stats/indexing")["_all"]["primaries"].get("indexing", {}).get("index_total", 0))
 
         port = int(server.url.rpartition(":")[2])
-        settings = f'url = "{server.url}"\ngzip = false'
-        ours = measured(lambda: export(folder, "opensearch", settings), count, records)
-        return ours, measured(lambda: fluent_bit(folder, "opensearch", port, "@timestamp"), count, records)
+        settings, streams = f'url = "{server.url}"\ngzip = false', iter(range(_ROUNDS))
+        return best(
+            lambda: measured(
+                lambda: export(folder, "opensearch", f'{settings}\ninto = "logs-kata-ours{next(streams)}"'), count, records
+            ),
+            lambda: measured(lambda: fluent_bit(folder, "opensearch", port, "@timestamp"), count, records),
+        )
 
 
 def to_loki(folder: Path, records: int) -> tuple[Took, Took]:
@@ -198,8 +210,10 @@ def to_loki(folder: Path, records: int) -> tuple[Took, Took]:
 
         port = int(server.url.rpartition(":")[2])
         settings = f'url = "{server.url}"\ngzip = false'
-        ours = measured(lambda: export(folder, "loki", settings), count, records)
-        return ours, measured(lambda: fluent_bit(folder, "loki", port, "timestamp"), count, records)
+        return best(
+            lambda: measured(lambda: export(folder, "loki", settings), count, records),
+            lambda: measured(lambda: fluent_bit(folder, "loki", port, "timestamp"), count, records),
+        )
 
 
 @contextmanager
@@ -230,8 +244,10 @@ def to_forward(folder: Path, records: int) -> tuple[Took, Took]:
     """Measure events of one Fluent Bit, which writes them to a file."""
     with sink(folder) as (port, count):
         settings = f'url = "tcp://127.0.0.1:{port}"\ngzip = false'
-        ours = measured(lambda: export(folder, "forward", settings), count, records)
-        return ours, measured(lambda: fluent_bit(folder, "forward", port, "timestamp"), count, records)
+        return best(
+            lambda: measured(lambda: export(folder, "forward", settings), count, records),
+            lambda: measured(lambda: fluent_bit(folder, "forward", port, "timestamp"), count, records),
+        )
 
 
 RUNS: dict[str, tuple[FieldSetName, Callable[[Path, int], tuple[Took, Took]]]] = {
