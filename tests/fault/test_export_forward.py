@@ -3,39 +3,20 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.fault.exporting import RECORDS, Made, export_all, killed_now_and_then
+from tests.fault.exporting import RECORDS, Made, export_all
 from tests.forward_double import ForwardDouble, Last
 from tests.loopback import LOOPBACK
-from tests.servers.fluent_bit import can_run, fluent_bit
 
 from kata_audit.exporters.export_settings import Export, ExportKind
 from kata_audit.exporters.forward import Forward
-from kata_audit.exporters.records import Receipt
-from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSetName
 from kata_audit.wire.forward import Message, encode_ack
 
 pytestmark = pytest.mark.torture
 LIMIT_SECS = 3.0
-
-
-class Counted:
-    """An exporter whose acknowledged records are counted."""
-
-    def __init__(self, exporter: Forward, sent: Counter[str]) -> None:
-        self._exporter, self._sent = exporter, sent
-
-    def export(self, records: Sequence[Exported]) -> Receipt:
-        receipt = self._exporter.export(records)
-        self._sent["taken"] += receipt.taken
-        return receipt
-
-    def close(self) -> None:
-        self._exporter.close()
 
 
 def to(port: int) -> Export:
@@ -69,27 +50,5 @@ def test_all_come_to_one_that_fails_in_every_way(tmp_path: Path) -> None:
     with double.running() as port:
         one = to(port)
         assert export_all(one, lambda: Forward(one, limit_secs=LIMIT_SECS), made, tmp_path, chance)
-
-    check(came)
-
-
-@pytest.mark.servers_all(can_run())
-@pytest.mark.timeout(3600)
-def test_all_come_to_a_real_fluent_bit_that_is_killed(tmp_path: Path) -> None:
-    """Killed between two requests once it has written what it acknowledged, which it keeps in memory until then."""
-    chance, now = random.Random(12), time.time_ns()
-    made, folder, sent = Made(now, RECORDS, FieldSetName.OTEL), tmp_path / "fluent-bit", Counter[str]()
-
-    with killed_now_and_then(lambda: fluent_bit(folder, "forward"), chance, 5) as (server, perhaps):
-
-        def between() -> None:
-            server().wait_for(lambda: server().count() >= sent["taken"])
-            perhaps()
-
-        export_all(
-            to(server().port), lambda: Counted(Forward(to(server().port)), sent), made, tmp_path, chance, between=between
-        )
-        server().wait_for(lambda: server().count() >= sent["taken"])
-        came = Counter(str(one["message"]["log.record.uid"]) for one in server().events())
 
     check(came)

@@ -28,16 +28,6 @@ class Running:
 
     def __init__(self, port: int, folder: Path) -> None:
         self.port, self._folder = port, folder
-        self._count = self._at = 0
-
-    def count(self) -> int:
-        """Count what it took up to now."""
-        with (self._folder / "taken.jsonl").open("rb") as file:
-            file.seek(self._at)
-            new = file.read()
-        self._at += len(new)
-        self._count += new.count(b"\n")
-        return self._count
 
     def events(self) -> list[dict[str, Any]]:
         """Give what it took up to now, each with `timestamp` and `message`."""
