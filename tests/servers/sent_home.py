@@ -34,7 +34,9 @@ CAPTURES = {
     "rs-info.journal.json.gz": (Place.JOURNAL, Transport.JOURNAL_JSON),
     "k8s-kata.containerd.log.gz": (Place.HOST, Transport.HOST_FILE),
     "k8s-kata.audit.log.gz": (Place.AUDIT, Transport.HOST_FILE),
+    "k8s-kata.containerd.log.gz in a pod": (Place.POD, Transport.CRI),
 }
+"""What is sent, how it stands on a node, and how it is read; the same lines again as a container would print them."""
 COLUMNS = ("body", "severity_number", "timestamp", "pid", "sandbox_id", "k8s_pod", "origin", "component", "event_name")
 _SECONDS = 120
 
@@ -133,7 +135,10 @@ class Difference(NamedTuple):
 def differences(road: Road, name: str) -> dict[str, Difference]:
     """Compare what came home of a capture with what we read ourselves, column by column, whatever the order."""
     place, transport = CAPTURES[name]
-    data = gzip.decompress((DATA / "captures" / name).read_bytes())
+    data = gzip.decompress((DATA / "captures" / name.partition(" ")[0]).read_bytes())
+    if transport is Transport.CRI:
+        printed = enumerate(data.splitlines(keepends=True))
+        data = b"".join(b"2026-11-25T10:00:00.%09dZ stdout F %b" % (at, line) for at, line in printed)
     theirs = send_home(road, data.splitlines(), place)
     ours = _plain(derive(mask(evidence(data, transport), KEY)[0]))
     key = ("body", "timestamp")

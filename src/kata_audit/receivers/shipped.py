@@ -255,14 +255,15 @@ def _micros(shipped: Shipped) -> str | None:
 
 
 def _container_line(shipped: Shipped, text: bytes) -> bytes:
-    """Spell the kubelet's line again where a shipper has taken it apart and kept its stream in a field of that name.
+    """Spell the kubelet's line again where a shipper has taken it apart and kept its stream in a field.
 
     Source: Fluent Bit's parser `cri`, Vector's `kubernetes_logs`, and the container operator of the OpenTelemetry Collector.
     """
-    stream = shipped.values.get("stream")
+    values = shipped.values
+    stream = values.get("stream") or _find(values, "attributes.log.iostream")
     if stream not in ("stdout", "stderr") or shipped.time_ns is None or shipped.time_ns not in _YEARS:
         return text
     seconds, rest = divmod(shipped.time_ns, _NANOSECOND)
     moment = datetime.fromtimestamp(seconds, UTC)
-    tag = "P" if "P" in (shipped.values.get("logtag"), shipped.values.get("_p")) else "F"
+    tag = "P" if "P" in (values.get("logtag"), values.get("_p")) else "F"
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09}Z {stream} {tag} ".encode() + text.removesuffix(b"\n")

@@ -112,6 +112,12 @@ def test_a_container_line_that_was_taken_apart_is_put_together(extra: dict[str, 
     assert line.data == f"2026-11-25T14:31:09.080484520Z stderr {tag} hi\n".encode()
 
 
+def test_a_container_line_that_the_collector_took_apart() -> None:
+    values = {"body": "hi", "attributes": {"log.iostream": "stdout", "logtag": "F"}}
+    line = spell(Shipped(values, time_ns=TIME), Fields("body"), CRI)
+    assert line.data == b"2026-11-25T14:31:09.080484520Z stdout F hi\n"
+
+
 def test_a_container_line_that_is_whole_stays_as_it_is() -> None:
     """Whatever the text looks like: only a field of the shipper says that the line was taken apart."""
     text = "2020-01-01T00:00:00Z stdout F forged"
