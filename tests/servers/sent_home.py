@@ -6,19 +6,34 @@ prints the table of `docs/how-to/take-from-other-shippers.md` anew, of those shi
 """
 
 import gzip
+import os
 import subprocess
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 from tests.evidence import DATA, derive, evidence
+from tests.loopback import certificate
 from tests.receiving import KEY, receiving
-from tests.servers.shippers import FLUENT_BIT, OTELCOL, Place, prepare_fluent_bit, prepare_otelcol
+from tests.servers.shippers import (
+    FLUENT_BIT,
+    OTELCOL,
+    Place,
+    Running,
+    prepare_fluent_bit,
+    prepare_otelcol,
+    put,
+    read_entries_from_file,
+    write_rsyslog,
+    write_syslog_ng,
+)
+from tests.servers.syslog_servers import program_file
 
 from kata_audit.parse.mask import mask
 from kata_audit.receivers.forward import serve_forward
@@ -26,6 +41,7 @@ from kata_audit.receivers.http import serve_http
 from kata_audit.receivers.listen import Serve
 from kata_audit.receivers.otlp_records import decode_otlp
 from kata_audit.receivers.receive_settings import Receive, ReceiveKind
+from kata_audit.receivers.syslog import serve_syslog
 from kata_audit.schema.source import Transport
 
 CAPTURES = {
@@ -46,18 +62,50 @@ class Road(NamedTuple):
 
     name: str
     program: Path
-    prepare: Callable[[Path, Place, Sequence[bytes], int], None]
-    arguments: tuple[str, ...]
+    prepare: Callable[[Path, Place, Sequence[bytes], int], Running]
     one: Receive
     serve: Serve
+
+
+def _fluent_bit(folder: Path, place: Place, lines: Sequence[bytes], port: int) -> Running:
+    prepare_fluent_bit(folder, place, lines, port)
+    return Running([FLUENT_BIT, "fluent-bit.conf"], os.environ)
+
+
+def _otelcol(folder: Path, place: Place, lines: Sequence[bytes], port: int) -> Running:
+    prepare_otelcol(folder, place, lines, port)
+    return Running([OTELCOL, "--config", "kata.yaml", "--config", "test.yaml"], os.environ)
+
+
+def _syslog(name: str) -> Callable[[Path, Place, Sequence[bytes], int], Running]:
+    """Have rsyslog or syslog-ng send by TLS; its receiver's certificate lies beside its folder."""
+    write = {"rsyslog": write_rsyslog, "syslog-ng": write_syslog_ng}[name]
+
+    def prepare(folder: Path, place: Place, lines: Sequence[bytes], port: int) -> Running:
+        ca_file = str(folder.parent / "ca.pem")
+        running = write(folder, ca_file=ca_file, syslog_host="localhost", syslog_port=str(port))
+        read_entries_from_file(name, folder)
+        put(folder, place, lines)
+        return running
+
+    return prepare
+
+
+SYSLOG = Receive(
+    "home",
+    ReceiveKind.SYSLOG,
+    "127.0.0.1:0",
+    text_field="message",
+    transport_field="kata@32473.transport",
+    path_field="kata@32473.path",
+)
 
 
 ROADS = (
     Road(
         "fluent-bit",
         FLUENT_BIT,
-        prepare_fluent_bit,
-        ("fluent-bit.conf",),
+        _fluent_bit,
         Receive(
             "home",
             ReceiveKind.FORWARD,
@@ -71,8 +119,7 @@ ROADS = (
     Road(
         "otelcol",
         OTELCOL,
-        prepare_otelcol,
-        ("--config", "kata.yaml", "--config", "test.yaml"),
+        _otelcol,
         Receive(
             "home",
             ReceiveKind.OTLP,
@@ -84,13 +131,16 @@ ROADS = (
         ),
         serve_http(decode_otlp, lambda: None),
     ),
+    Road("rsyslog", program_file("rsyslogd"), _syslog("rsyslog"), SYSLOG, serve_syslog),
+    Road("syslog-ng", program_file("syslog-ng"), _syslog("syslog-ng"), SYSLOG, serve_syslog),
 )
 
 
 @contextmanager
-def _running(command: Sequence[str | Path], folder: Path) -> Iterator[None]:
+def _running(running: Running, folder: Path) -> Iterator[None]:
     with (folder / "stderr").open("wb") as err:
-        process = subprocess.Popen([str(part) for part in command], cwd=folder, stdout=err, stderr=err)
+        command = [str(part) for part in running.command]
+        process = subprocess.Popen(command, cwd=folder, env=running.environment, stdout=err, stderr=err)
         try:
             yield
         finally:
@@ -103,14 +153,17 @@ def send_home(road: Road, lines: Sequence[bytes], place: Place) -> list[dict[str
     with tempfile.TemporaryDirectory() as name:
         folder, store = Path(name) / "shipper", Path(name) / "store"
         folder.mkdir()
-        with receiving(store, road.one, road.serve) as here:
-            road.prepare(folder, place, lines, here.port)
-            with _running([road.program, *road.arguments], folder):
-                until = time.monotonic() + _SECONDS
-                while here.collector.counts.records < len(lines):
-                    assert time.monotonic() < until, (folder / "stderr").read_text()[-4000:]
-                    time.sleep(0.1)
-                time.sleep(1)  # the collector's own records are counted too
+        one = road.one
+        if one.kind is ReceiveKind.SYSLOG:
+            certificate(folder.parent, "localhost")
+            both = folder.parent / "server.pem"
+            one = replace(one, certificate_file=both, key_file=both)
+        with receiving(store, one, road.serve) as here, _running(road.prepare(folder, place, lines, here.port), folder):
+            until = time.monotonic() + _SECONDS
+            while here.collector.counts.records < len(lines):
+                assert time.monotonic() < until, (folder / "stderr").read_text()[-4000:]
+                time.sleep(0.1)
+            time.sleep(1)  # the collector's own records are counted too
         tables = [
             pq.read_table(path, columns=["seq", "receiver", *COLUMNS]) for path in store.rglob("segments/**/*.parquet")
         ]
