@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-from kata_audit.receivers.listen import DroppedError, Serve, Share, Take
+from kata_audit.receivers.listen import DroppedError, Serve, Share, Take, UnwelcomeError
 from kata_audit.receivers.shipped import Shipped
 from kata_audit.wire.forward import (
     ForwardError,
@@ -99,7 +99,7 @@ async def _shake_hands(incoming: _Incoming, writer: asyncio.StreamWriter, key: s
     writer.write(encode_pong(hello, socket.gethostname(), salt, key))
     await writer.drain()
     if salt is None:
-        raise DroppedError("it does not know the key")
+        raise UnwelcomeError("it does not know the shared key")
 
 
 async def _answer(told: Any, writer: asyncio.StreamWriter, take: Take) -> None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import h11
 
-from kata_audit.receivers.listen import DroppedError, Holding, Serve, Share, Take
+from kata_audit.receivers.listen import DroppedError, Portion, Serve, Share, Take, UnwelcomeError
 from kata_audit.receivers.shipped import Shipped
 
 MAX_BODY_BYTES: Final = 16 << 20
@@ -26,6 +26,7 @@ _BODY_SECS: Final = 60.0
 _GZIP: Final = zlib.MAX_WBITS | 32
 """Tells gzip and zlib by their first bytes."""
 _RETRY_SECS: Final = 5
+_UNAUTHORIZED: Final = 401
 
 
 class RefusedError(Exception):
@@ -56,7 +57,7 @@ Decode = Callable[[bytes, str], Answered]
 class Body:
     """One body as it comes."""
 
-    def __init__(self, held: Holding) -> None:
+    def __init__(self, held: Portion) -> None:
         self._held, self._parts = held, bytearray()
 
     def add(self, data: bytes) -> None:
@@ -108,6 +109,8 @@ def serve_http(decode: Decode, secret: Callable[[], str | None]) -> Serve:
             except h11.RemoteProtocolError as error:
                 told = _Told(error.error_status_hint, _words("This is no HTTP/1.1 request."))
             await _send(connection, writer, told)
+            if told.status == _UNAUTHORIZED:
+                raise UnwelcomeError("the secret is missing or wrong")
             goes_on = connection.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
             if goes_on:
                 connection.start_next_cycle()
@@ -158,7 +161,7 @@ async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, told: 
     headers = [("Content-Type", told.content_type), ("Content-Length", str(len(told.body)))]
     if told.status == 503:
         headers.append(("Retry-After", str(_RETRY_SECS)))
-    if told.status == 401:
+    if told.status == _UNAUTHORIZED:
         headers.append(("WWW-Authenticate", 'Bearer realm="kata-audit"'))
     if connection.their_state is not h11.DONE:
         headers.append(("Connection", "close"))
@@ -180,7 +183,9 @@ def _look_at(request: h11.Request, headers: dict[str, str], secret: str | None) 
         RefusedError: It is not allowed, or is no POST, or would be too long.
     """
     if secret is not None and not is_shown(headers.get("authorization", ""), secret):
-        raise RefusedError(401, "The secret is missing or wrong; send it as a bearer token, or as the password of a user.")
+        raise RefusedError(
+            _UNAUTHORIZED, "The secret is missing or wrong; send it as a bearer token, or as the password of a user."
+        )
     if request.method != b"POST":
         raise RefusedError(405, "Only POST is taken here.")
     length = headers.get("content-length", "0")

@@ -29,9 +29,12 @@ _IDLE_NS: Final = 600 * 1_000_000_000
 """How long a source may be silent until it is forgotten; when it speaks again it is a new stream."""
 _MOST_CURSORS: Final = 65_536
 """How many of the newest cursors tell that a line was sent before."""
+_MOST_PEERS: Final = 64
+"""How many peers that were refused are told of in a minute."""
 _TELL_NS: Final = 60 * 1_000_000_000
 _BEGUN: Final = "A node began to send through another shipper. Nothing here proves that all of it arrives."
 _DROPPED: Final = "Datagrams were dropped: there was no room for them, and nobody keeps them."
+_REFUSED: Final = "Somebody who may not send here was refused."
 _AGAIN: Final = "Lines were sent again, and were not taken a second time."
 
 
@@ -139,9 +142,6 @@ class ShippedStream:
             details = {"log.records.repeated": str(self._again)}
             self._told.append(Told("collect.repeated", _AGAIN, details=details))
             self._again, self._again_ns = 0, now
-        lost = self._inlet.take_lost()
-        if lost:
-            self._told.append(Told("collect.lost", _DROPPED, str(lost)))
         while self._told:
             yield self._told.pop(0)
 
@@ -177,7 +177,8 @@ class Inlet:
         self._new: list[ShippedStream] = []
         self._cursors: OrderedDict[tuple[_Owner, bytes], ShippedStream] = OrderedDict()
         self._introduced: set[tuple[str, Transport]] = set()
-        self._waiting = self._lost = 0
+        self._waiting = self._lost = self._refused_ns = 0
+        self._refused: dict[tuple[str, str], int] = {}
         self._numbers = itertools.count()
 
     @property
@@ -214,15 +215,29 @@ class Inlet:
         self._wake.set()
 
     def lose(self) -> None:
-        """Count a line that was dropped for want of room; a stream tells of it when there is room again."""
+        """Count a line that was dropped for want of room."""
         with self.lock:
             self._lost += 1
 
-    def take_lost(self) -> int:
-        """Give how many lines were dropped since the last call."""
+    def refuse(self, peer: str, why: str) -> None:
+        """Count a peer that may not send here."""
         with self.lock:
-            lost, self._lost = self._lost, 0
-        return lost
+            if (peer, why) in self._refused or len(self._refused) < _MOST_PEERS:
+                self._refused[peer, why] = self._refused.get((peer, why), 0) + 1
+
+    def take_told(self) -> list[Told]:
+        """Give what is to be told of the receiver itself: what was dropped, and now and then who was refused how often."""
+        now, told = self.clock.now_ns(), list[Told]()
+        with self.lock:
+            if self._lost:
+                told.append(Told("collect.lost", _DROPPED, str(self._lost)))
+                self._lost = 0
+            if self._refused and not 0 <= now - self._refused_ns < _TELL_NS:
+                for (peer, why), count in self._refused.items():
+                    details = {"client.address": peer, "error.message": why, "count": str(count)}
+                    told.append(Told("collect.refused", _REFUSED, details=details))
+                self._refused, self._refused_ns = {}, now
+        return told
 
     def _stream(self, owner: _Owner) -> ShippedStream:
         found = self._streams.get(owner)
@@ -285,3 +300,6 @@ class InletWatch:
             self._has_begun = True
             yield from (Ended(stream) for stream in known if self._marked in stream)
         yield from self._inlet.take_new()
+        told = self._inlet.take_told()
+        if told:
+            yield Ended(f"receive{self._marked}", *told)

@@ -21,12 +21,17 @@ MOST_CONNECTIONS: Final = 256
 SHARE_BYTES: Final = 64 << 20
 ANSWER_SECS: Final = 30.0
 """How long a sender waits for the disk until it is told to try again later."""
+_STRANGER: Final = "its address is not among those that may send"
 _LOOK_SECS: Final = 0.02
 _START_SECS: Final = 10.0
 
 
 class DroppedError(Exception):
     """A connection is not to go on; the text says why, for tests and nobody else."""
+
+
+class UnwelcomeError(DroppedError):
+    """A peer may not send here; the text says why, in our words, and is told with its address."""
 
 
 class Take(Protocol):
@@ -44,16 +49,16 @@ class Share:
         self.left = most
 
     @contextmanager
-    def begin(self) -> Iterator["Holding"]:
+    def begin(self) -> Iterator["Portion"]:
         """Hold bytes of one connection; at its end they are given back."""
-        holding = Holding(self)
+        portion = Portion(self)
         try:
-            yield holding
+            yield portion
         finally:
-            holding.give(holding.size)
+            portion.give(portion.size)
 
 
-class Holding:
+class Portion:
     """What one connection holds."""
 
     def __init__(self, share: Share) -> None:
@@ -181,6 +186,7 @@ class Listener:
     def _datagram(self, read: Callable[[bytes], Shipped], data: bytes, peer: object) -> None:
         """Take a datagram where there is room; nobody keeps it otherwise, so what is dropped is counted."""
         if not is_allowed(peer, self._one.allow):
+            self._inlet.refuse(_name_of(peer), _STRANGER)
             return
         if self._inlet.has_room:
             self._inlet.offer([spell(read(data), self._one.fields, self._declared)], _nobody_waits)
@@ -188,14 +194,17 @@ class Listener:
             self._inlet.lose()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
+        task, peer = asyncio.current_task(), writer.get_extra_info("peername")
         assert task is not None
         try:
-            if len(self._tasks) >= MOST_CONNECTIONS or not is_allowed(writer.get_extra_info("peername"), self._one.allow):
+            if len(self._tasks) >= MOST_CONNECTIONS:
                 return
+            self._look_at(peer)
             self._tasks.add(task)
             assert not isinstance(self._serve, Datagrams)
             await self._serve(reader, writer, self._take)
+        except UnwelcomeError as error:
+            self._inlet.refuse(_name_of(peer), str(error))
         except (
             DroppedError,
             OSError,
@@ -209,6 +218,11 @@ class Listener:
             self._tasks.discard(task)
             with suppress(OSError):
                 writer.close()
+
+    def _look_at(self, peer: object) -> None:
+        """Let nobody in whose address may not send."""
+        if not is_allowed(peer, self._one.allow):
+            raise UnwelcomeError(_STRANGER)
 
     async def _take(self, read: Callable[[], Sequence[Shipped]]) -> bool:
         """Offer records as lines, and wait until they are durable; one sender at a time holds records in memory."""
@@ -231,6 +245,11 @@ class Listener:
         except TimeoutError:
             return False
         return True
+
+
+def _name_of(peer: object) -> str:
+    """Give a peer's address as the kernel has it."""
+    return str(peer[0]) if isinstance(peer, tuple) else "unknown"
 
 
 def _settle(durable: "asyncio.Future[None]") -> None:

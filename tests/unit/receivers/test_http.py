@@ -156,7 +156,15 @@ def test_a_secret_must_be_shown(tmp_path: Path) -> None:
             assert answer.headers["www-authenticate"].startswith("Bearer")
         assert post(here.port, b'{"log":"b"}', Authorization="Bearer s3cret").status_code == 200
         assert post(here.port, b'{"log":"c"}', Authorization="Basic YW55OnMzY3JldA==").status_code == 200
+        time.sleep(1.2)  # new sources are looked for once a second
     assert [row["raw"] for row in sealed(tmp_path / "store")] == [b"b\n", b"c\n"]
+    [refused] = [row for row in said(tmp_path / "store") if row["event_name"] == "collect.refused"]
+    assert json.loads(refused["raw"])["attributes"] | {"source": "", "count": ""} == {
+        "source": "",
+        "client.address": "127.0.0.1",
+        "error.message": "the secret is missing or wrong",
+        "count": "",
+    }
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,26 @@ def test_a_node_is_introduced_once_for_each_transport(inlet: Inlet) -> None:
     assert first.details == {"host.name": "lab/w", "log.transport": "cri", "completeness": "unproven"}
 
 
+def test_who_was_refused_and_what_was_dropped_is_told_by_the_receiver_itself(inlet: Inlet, clock: ManualClock) -> None:
+    """Also where nobody sends anything that is taken; refusals once a minute, added up, and of so many peers at most."""
+    watch = InletWatch(inlet, "http-nodes")
+    inlet.lose()
+    inlet.refuse("10.0.0.1", "it does not know the shared key")
+    inlet.refuse("10.0.0.1", "it does not know the shared key")
+    [first] = watch.discover({}, ())
+    assert first.ended
+    assert [(one.event, one.lost, one.details.get("count")) for one in first.told()] == [
+        ("collect.lost", "1", None),
+        ("collect.refused", None, "2"),
+    ]
+    for number in range(1000):
+        inlet.refuse(f"10.0.{number // 256}.{number % 256}", "its address is not among those that may send")
+    assert not list(watch.discover({}, ()))
+    clock.advance(61 * SECOND)
+    [second] = watch.discover({}, ())
+    assert len(list(second.told())) == 64
+
+
 def test_streams_of_the_process_before_are_let_go(inlet: Inlet) -> None:
     """They end without a word: what was not answered for is sent again."""
     inlet.offer([line("1")], nobody)
