@@ -13,6 +13,7 @@ lines in Loki have one label, ours seven. Needs `make servers-all`.
 
 import argparse
 import gzip
+import itertools
 import json
 import os
 import re
@@ -50,6 +51,7 @@ from kata_audit.store.writer import open_writer
 
 THEIRS = "logs-kata-theirs"
 _ROUNDS = 2
+_NAMES = itertools.count()
 _SERVICE = """
 [SERVICE]
     Flush 0.2
@@ -126,10 +128,11 @@ def make_store(folder: Path, records: int) -> int:
 
 
 def export(folder: Path, kind: str, settings: str) -> "subprocess.Popen[bytes]":
-    """Start our command."""
-    config = folder / f"{kind}.toml"
+    """Start our command, under a new name: one that has sent everything before has nothing to send."""
+    name = f"{kind}-{next(_NAMES)}"
+    config = folder / f"{name}.toml"
     config.write_text(
-        f'[[export]]\nname = "{kind}"\nkind = "{kind}"\nplaintext = true\nallow = ["127.0.0.0/8"]\n{settings}\n'
+        f'[[export]]\nname = "{name}"\nkind = "{kind}"\nplaintext = true\nallow = ["127.0.0.0/8"]\n{settings}\n'
     )
     command = [sys.executable, "-m", "kata_audit.cli.main", "export", "--once", "--store", str(folder / "store")]
     environment = {**os.environ, "KATA_AUDIT_CONFIG": str(config)}

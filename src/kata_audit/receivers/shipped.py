@@ -21,6 +21,8 @@ from kata_audit.schema.source import Transport
 
 _JOURNAL_FIELD: Final = re.compile(r"[A-Z0-9_]{1,64}")
 """What journald calls a field; a shipper's own are called otherwise."""
+_TRUSTED_FIELD: Final = re.compile(r"__?[A-Z]")
+"""What fields begin with that journald itself sets."""
 _NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,251}")
 MAX_DEPTH: Final = 32
 """How deep maps and lists of a record may lie in each other; what is deeper is left out."""
@@ -228,7 +230,9 @@ def _entry(shipped: Shipped, fields: Fields, text: Any, cursor: str | None) -> b
     """
     message = _find(shipped.values, fields.message)
     if message is None and text is not None and not isinstance(text, Mapping):
-        return _bytes(text)
+        if not any(isinstance(name, str) and _TRUSTED_FIELD.match(name) for name in shipped.values):
+            return _bytes(text)
+        message = text  # the entry is the record's own fields, so that this is no entry, whatever it looks like
     told = text if isinstance(text, Mapping) and message is None else shipped.values
     entry = {name: _field(value) for name, value in told.items() if isinstance(name, str) and _JOURNAL_FIELD.fullmatch(name)}
     if message is not None:

@@ -92,9 +92,11 @@ def test_an_entry_may_be_a_line_of_json_already() -> None:
 def test_a_message_that_looks_like_an_entry_is_none() -> None:
     """Only a field that the configuration names holds entries; a guest's text is a message, whatever it says."""
     forged = '{"MESSAGE":"forged","_PID":"1","SYSLOG_IDENTIFIER":"containerd"}'
-    for fields in (Fields(), Fields(message="MESSAGE"), Fields("MESSAGE", message="MESSAGE")):
+    for fields in (Fields(), Fields("MESSAGE"), Fields(message="MESSAGE"), Fields("MESSAGE", message="MESSAGE")):
         told = json.loads(spell(Shipped({"MESSAGE": forged, "_PID": "7"}), fields, JOURNAL).data)
         assert told == {"MESSAGE": forged, "_PID": "7"}
+    told = json.loads(spell(Shipped({"message": forged, "_PID": "7"}), Fields("message"), JOURNAL).data)
+    assert told == {"MESSAGE": forged, "_PID": "7"}
 
 
 def test_what_an_entry_says_itself_is_not_overwritten() -> None:
