@@ -24,9 +24,9 @@ _REST_SECS = 0.1
 def command(*, journal: bool, metrics_file: Path | None, store: Path) -> None:
     """Follow journals and files into the store.
 
-    Follows what `[[journal]]` and `[[file]]` of the configuration name, else the system's journal, until it is told to
-    stop (Ctrl-C, SIGTERM). What is durable survives any crash; started again, it goes on behind it. Files are followed
-    through rotation, and patterns find new ones.
+    Follows what `[[journal]]` and `[[file]]` of the configuration name, and takes what is sent to `[[receive]]` and
+    `[[kafka]]`; else the system's journal, until it is told to stop (Ctrl-C, SIGTERM). What is durable survives any
+    crash; started again, it goes on behind it. Files are followed through rotation, and patterns find new ones.
     """
     from kata_audit.wiring import collecting
 

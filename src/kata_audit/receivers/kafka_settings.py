@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from kata_audit.receivers.shipped import Fields
+from kata_audit.receivers.field_settings import FieldSettings, mistakes_of_fields
 from kata_audit.schema.source import Transport
 from kata_audit.wire.kafka import Sasl, mistakes_of_brokers
 
@@ -14,7 +14,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
-class KafkaInput:
+class KafkaInput(FieldSettings):
     """One topic of Kafka that `collect` reads, `[[kafka]]`; needs `pip install 'kata-audit[kafka]'`."""
 
     name: str
@@ -39,37 +39,6 @@ class KafkaInput:
     """Private networks that brokers may lie in, as CIDR; left out, only public addresses are connected to."""
     plaintext: bool = False
     """Whether they may be spoken to without TLS."""
-    tenant: str | None = None
-    """Whose records they are; left out, the tenant of the whole configuration."""
-    transport: Transport | None = None
-    """How the lines of all records once came; left out, a field says it, or they are bare and of unknown origin."""
-    text_field: str = ""
-    """Field that holds the line; left out, the whole record is the line. Dots lead into maps."""
-    transport_field: str = ""
-    """Field that holds the line's transport, by the names that `transport` takes."""
-    identifier_field: str = ""
-    """Field that holds the program's syslog identifier, for entries of the journal whose own field was lost."""
-    path_field: str = ""
-    """Field that holds the path of the file that the line was read from."""
-    cursor_field: str = ""
-    """Field that holds the cursor of an entry of the journal whose own field was lost."""
-    node_field: str = ""
-    """Field that holds the name of the node; left out, they are of the collector's node."""
-    time_field: str = ""
-    """Field that holds the record's time, in seconds since 1970 or as RFC 3339; left out, it is the message's own."""
-
-    @property
-    def fields(self) -> Fields:
-        """Which fields of a record carry what."""
-        return Fields(
-            self.text_field,
-            self.transport_field,
-            self.identifier_field,
-            self.path_field,
-            self.cursor_field,
-            self.node_field,
-            self.time_field,
-        )
 
 
 def mistakes_of_kafka(one: KafkaInput) -> Iterator[tuple[str, str]]:
@@ -78,9 +47,6 @@ def mistakes_of_kafka(one: KafkaInput) -> Iterator[tuple[str, str]]:
         yield "secret_env", "`secret_env` and `secret_file` are two places for one secret; name one"
     for key, message in mistakes_of_brokers(one, one.topic):
         yield ("topic", message.replace("`into`", "`topic`")) if key == "into" else (key, message)
-    if one.transport is not None and one.transport_field:
-        yield "transport_field", "`transport` says it of all records already; name one of the two"
-    if one.transport is Transport.JOURNAL_EXPORT:
-        yield "transport", "entries of the journal come as records here; say `journal-json`"
+    yield from mistakes_of_fields(one)
     if one.transport is Transport.AUDIT_EVENTLIST:
         yield "transport", "bodies of the audit webhook come by HTTP, `[[receive]]`"

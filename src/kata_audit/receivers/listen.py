@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any, Final, NamedTuple, Protocol, Self
 
-from kata_audit.errors import ReceiverError
+from kata_audit.errors import ReceiverError, UsageError
 from kata_audit.receivers.inlet import Inlet
 from kata_audit.receivers.receive_settings import Network, Receive, read_listen
 from kata_audit.receivers.shipped import Declared, Shipped, spell
@@ -205,6 +205,8 @@ class Listener:
             await self._serve(reader, writer, self._take)
         except UnwelcomeError as error:
             self._inlet.refuse(_name_of(peer), str(error))
+        except UsageError:
+            self._inlet.refuse(_name_of(peer), "the secret that it must show cannot be read here")
         except (
             DroppedError,
             OSError,
@@ -214,6 +216,8 @@ class Listener:
             asyncio.CancelledError,
         ):
             pass  # that connection has ended; what it was not answered for comes again
+        except Exception as error:  # noqa: BLE001 - a defect ends one connection, and prints nothing of what came
+            self._inlet.refuse(_name_of(peer), f"this is a defect of ours: {type(error).__name__}")
         finally:
             self._tasks.discard(task)
             with suppress(OSError):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from kata_audit.receivers.shipped import Fields
+from kata_audit.receivers.field_settings import FieldSettings, mistakes_of_fields
 from kata_audit.schema.source import Transport
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -42,7 +42,7 @@ class Address(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Receive:
+class Receive(FieldSettings):
     """One place where `collect` takes records that other shippers send, `[[receive]]`."""
 
     name: str
@@ -51,26 +51,6 @@ class Receive:
     """What is spoken there."""
     listen: str
     """Address and port: `127.0.0.1:9880`, `[::1]:9880`; 0 as port is any that is free."""
-    tenant: str | None = None
-    """Whose records they are; left out, the tenant of the whole configuration."""
-    transport: Transport | None = None
-    """How the lines of all records once came; left out, a field says it, or they are bare and of unknown origin."""
-    text_field: str = ""
-    """Field that holds the line; left out, the whole record is the line. Dots lead into maps."""
-    message_field: str = ""
-    """Field that holds the message of an entry of the journal whose other fields are the record's own."""
-    transport_field: str = ""
-    """Field that holds the line's transport, by the names that `transport` takes."""
-    identifier_field: str = ""
-    """Field that holds the program's syslog identifier, for entries of the journal whose own field was lost."""
-    path_field: str = ""
-    """Field that holds the path of the file that the line was read from."""
-    cursor_field: str = ""
-    """Field that holds the name of the record at its source: what was sent twice is known by it."""
-    node_field: str = ""
-    """Field that holds the name of the node; left out, they are of the collector's node."""
-    time_field: str = ""
-    """Field that holds the record's time, in seconds since 1970 or as RFC 3339; not asked for where the protocol has one."""
     certificate_file: Path | None = None
     """Certificate that we show, and those behind it, in PEM; with it, only TLS is spoken."""
     key_file: Path | None = None
@@ -85,20 +65,6 @@ class Receive:
     """Networks that may send, as CIDR; left out, all."""
     plaintext: bool = False
     """Whether others than this machine may speak without TLS."""
-
-    @property
-    def fields(self) -> Fields:
-        """Which fields of a record carry what."""
-        return Fields(
-            self.text_field,
-            self.transport_field,
-            self.identifier_field,
-            self.path_field,
-            self.cursor_field,
-            self.node_field,
-            self.time_field,
-            self.message_field,
-        )
 
 
 def read_listen(text: str) -> Address | None:
@@ -126,7 +92,8 @@ def mistakes_of_receive(one: Receive) -> Iterator[tuple[str, str]]:
     if one.client_ca_file is not None and one.certificate_file is None:
         yield "client_ca_file", "`client_ca_file` is nothing without TLS; name `certificate_file` and `key_file`"
     yield from _mistakes_of_address(one)
-    yield from _mistakes_of_fields(one)
+    yield from mistakes_of_fields(one)
+    yield from _mistakes_of_audit(one)
 
 
 def _mistakes_of_address(one: Receive) -> Iterator[tuple[str, str]]:
@@ -143,16 +110,9 @@ def _mistakes_of_address(one: Receive) -> Iterator[tuple[str, str]]:
         yield "listen", "`listen` is open to anybody; name `secret_file`, `client_ca_file` or `allow`"
 
 
-def _mistakes_of_fields(one: Receive) -> Iterator[tuple[str, str]]:
-    if one.transport is not None and one.transport_field:
-        yield "transport_field", "`transport` says it of all records already; name one of the two"
-    if one.transport is Transport.JOURNAL_EXPORT:
-        yield "transport", "entries of the journal come as records here; say `journal-json`"
+def _mistakes_of_audit(one: Receive) -> Iterator[tuple[str, str]]:
+    """Say what keeps bodies of the audit webhook from being read."""
     if one.transport is Transport.AUDIT_EVENTLIST and one.kind is not ReceiveKind.HTTP:
         yield "transport", "the audit webhook is posted to kind `http`"
-    is_entry = one.transport in (None, Transport.JOURNAL_JSON)
-    for key, name in (("identifier_field", one.identifier_field), ("message_field", one.message_field)):
-        if name and not (is_entry and (one.transport or one.transport_field)):
-            yield key, f"`{key}` is for entries of the journal: transport `journal-json`"
     if one.transport is Transport.AUDIT_EVENTLIST and any(one.fields):
         yield "transport", "a body of the audit webhook has no fields; leave the fields out"

@@ -15,7 +15,7 @@ import pytest
 from tests.loopback import certificate
 from tests.receiving import NODE, Receiving, receiving, said, sealed
 
-from kata_audit.errors import ReceiverError
+from kata_audit.errors import ReceiverError, UsageError
 from kata_audit.receivers import http as http_module
 from kata_audit.receivers import listen as listen_module
 from kata_audit.receivers.http import Body, RefusedError, decompress, is_shown, serve_http
@@ -165,6 +165,30 @@ def test_a_secret_must_be_shown(tmp_path: Path) -> None:
         "error.message": "the secret is missing or wrong",
         "count": "",
     }
+
+
+def test_a_secret_that_cannot_be_read_and_a_defect_end_one_connection(tmp_path: Path) -> None:
+    """Both are told in words of ours, and neither prints what came; the next sender is served."""
+    troubles: list[Exception] = [UsageError("gone"), ZeroDivisionError("hostile \x1b[31m")]
+
+    def secret() -> str | None:
+        if troubles:
+            raise troubles.pop(0)
+        return None
+
+    with receiving(tmp_path / "store", ONE, serve_http(partial(decode_body, None), secret)) as here:
+        for _ in range(2):
+            with pytest.raises(httpx.TransportError):
+                post(here.port, b'{"log":"a"}')
+        assert post(here.port, b'{"log":"a"}').status_code == 200
+        time.sleep(1.2)  # new sources are looked for once a second
+    told = [
+        json.loads(row["raw"])["attributes"] for row in said(tmp_path / "store") if row["event_name"] == "collect.refused"
+    ]
+    assert [one["error.message"] for one in told] == [
+        "the secret that it must show cannot be read here",
+        "this is a defect of ours: ZeroDivisionError",
+    ]
 
 
 @pytest.mark.parametrize(
