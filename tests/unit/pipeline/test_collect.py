@@ -5,7 +5,10 @@ import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from threading import Event
+from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +26,8 @@ from kata_audit.receivers.base import Told, Watch
 from kata_audit.receivers.fifo import FifoWatch
 from kata_audit.receivers.file import Place
 from kata_audit.receivers.follow import FileWatch, FollowedFile
+from kata_audit.receivers.inlet import Inlet, InletWatch
+from kata_audit.receivers.shipped import Line
 from kata_audit.schema.act import ACT_KIND, to_line
 from kata_audit.schema.cursor import Cursor
 from kata_audit.schema.source import Chunk, Transport
@@ -159,6 +164,41 @@ class Failing:
 
     def close(self) -> None:
         self.closed += 1
+
+
+def test_a_line_that_waits_for_the_rest_of_a_secret_is_not_acknowledged(tmp_path: Path) -> None:
+    """What stood before it is; it is itself when it is durable."""
+    clock, answers = ManualClock(), list[str]()
+    inlet = Inlet("http", "nodes", "default", clock=clock, wake=Event())
+    for name, text in (("plain", "one"), ("secret", "-----BEGIN PRIVATE KEY-----")):
+        line = Line("lab/worker", Transport.HOST_FILE, "/a", None, f"{text}\n".encode())
+        inlet.offer([line], partial(answers.append, name))
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        collector = collecting(writer, [InletWatch(inlet, "http-nodes")], clock)
+        durable = collector.step()
+        before = list(answers)
+        clock.advance(2 * SECOND)
+        durable += collector.step()
+        collector.finish()
+
+    assert (before, answers) == (["plain"], ["plain", "secret"])
+    assert durable == 3  # the two, and what the collector says of the node
+
+
+def test_half_a_line_is_not_acknowledged(tmp_path: Path) -> None:
+    """Its other half may never come to be read where the reading ends now."""
+    clock, path = ManualClock(), tmp_path / "a.log"
+    ends: list[int] = []
+    path.write_text("one\nha")
+    with open_writer(tmp_path / "store", clock=clock) as writer:
+        files = watch(path, clock)
+        collector = collecting(writer, [files], clock)
+        with patch.object(FollowedFile, "acknowledge", lambda _, end: ends.append(end)):
+            collector.step()
+            append(path, "lf")
+            collector.step()
+
+    assert ends == [4, 9]
 
 
 def test_a_source_that_fails_is_told_and_opened_again_less_and_less_often(tmp_path: Path) -> None:
