@@ -13,7 +13,7 @@ the same entry.
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
@@ -39,8 +39,40 @@ _IN_LABELS: Final = frozenset({*_LABELS, "cluster", "node", "job", "service_name
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._:@/+-]")
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 _LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
+_NAME: Final = "kata_name"
+"""The record's name, where the document does not say it."""
+_LEFT_OUT: Final = "kata_left_out"
+_OWN_NAMES: Final = ("level", "kata_sent_time", "kata_line_bytes", _NAME, _LEFT_OUT)
 _OWN: Final = 3
 """Metadata that are added behind the document's."""
+_MOST_BYTES: Final = 4
+"""Bytes of a character at most, in UTF-8: texts that surely fit need not be measured."""
+_MOST_PLANS: Final = 1024
+_LONGEST_SHAPE: Final = 8_192
+"""Characters of the names of a shape that is remembered; those of real records have a thousand."""
+
+
+_INTO: Final = 1
+"""Stands in a shape before the name of an object."""
+_OUT: Final = 2
+"""Stands behind an object."""
+_Shape: TypeAlias = tuple[str | int, ...]
+"""The names of a document in their order, those of an object between its edges."""
+
+
+class _Plan(NamedTuple):
+    """What the values of documents of one shape are called.
+
+    Attributes:
+        names: The name of each value; None where a label says the same.
+        sent: Those of them that a sender may make as it likes.
+    """
+
+    names: tuple[str | None, ...]
+    sent: frozenset[str]
+
+
+_PLANS: Final[dict[_Shape, _Plan]] = {}
 
 
 def entry_of(one: Exported) -> Entry:
@@ -49,7 +81,7 @@ def entry_of(one: Exported) -> Entry:
     body = one.record.get("body")
     whole = body if isinstance(body, str) and body else orjson.dumps(one.document).decode()
     line = _cut(whole)
-    own = {}
+    own = dict[str, str]()
     if level := _level_of(one.record.get("severity_number")):
         own["level"] = level
     if time_ns != one.time_ns:
@@ -90,28 +122,92 @@ def _cut(text: str) -> str:
     return text if len(data) <= MAX_LINE_BYTES else data[:MAX_LINE_BYTES].decode(errors="ignore")
 
 
-def _metadata_of(one: Exported, line: str, own: Mapping[str, str]) -> dict[str, str]:
-    """Give the document's values by flat names: the record's name first, what a sender may name as it likes last.
+def _metadata_of(one: Exported, line: str, own: dict[str, str]) -> dict[str, str]:
+    """Give the document's values by flat names, the record's name first; what finds no room is left out and counted."""
+    shape: list[str | int] = []
+    values: list[object] = []
+    _walk(one.document, shape, values)
+    plan = _plan_of(tuple(shape))
+    texts = [value if isinstance(value, str) else _text(value) for value in values]
+    first = plan.names[texts.index(one.name)] if one.name in texts else None
+    made = {first or _NAME: one.name}
+    made |= {name: text for name, text in zip(plan.names, texts, strict=True) if name and text and text != line}
+    chars = sum(map(len, made)) + sum(map(len, made.values()))
+    if len(made) + _OWN <= MAX_METADATA and chars * _MOST_BYTES <= MAX_METADATA_BYTES:
+        return made | own
+    fitting = _fitting(made, plan.sent)
+    return fitting | own | ({_LEFT_OUT: str(len(made) - len(fitting))} if len(fitting) < len(made) else {})
 
-    What finds no room is left out and counted; the store has it.
-    """
-    pairs = [(path, text) for path, value in _flat(one.document, ()) if (text := _text(value)) and text != line]
-    pairs.sort(key=lambda pair: (pair[1] != one.name, any("attributes" in name for name in pair[0]), len(pair[1])))
-    made: dict[str, str] = {} if pairs and pairs[0][1] == one.name else {"kata_name": one.name}
-    room, left_out = MAX_METADATA_BYTES, 0
-    for path, text in pairs:
-        name = metadata_name(path)
+
+def _fitting(made: Mapping[str, str], sent: frozenset[str]) -> dict[str, str]:
+    """Give what finds room: the record's name first, what a sender may name as it likes last, short before long."""
+    first, *others = made.items()
+    others.sort(key=lambda pair: (pair[0] in sent, len(pair[1])))
+    fitting, room = dict[str, str](), MAX_METADATA_BYTES
+    for name, text in (first, *others):
+        size = len(name) + (len(text) if text.isascii() else len(text.encode()))
+        if len(fitting) + _OWN < MAX_METADATA and size <= room:
+            fitting[name] = text
+            room -= size
+    return fitting
+
+
+def _walk(document: Mapping[str, object], shape: list[str | int], values: list[object]) -> None:
+    """Take a document apart: its shape, which is its names and where its objects begin and end, and its values."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            shape += (_INTO, name)
+            _walk(value, shape, values)
+            shape.append(_OUT)
+        else:
+            shape.append(name)
+            values.append(value)
+
+
+def _plan_of(shape: _Shape) -> _Plan:
+    """Work names out once for all records of a shape; whoever writes records cannot make us remember without end."""
+    plan = _PLANS.get(shape)
+    if plan is None:
+        plan = _planned(shape)
+        if sum(len(one) for one in shape if isinstance(one, str)) <= _LONGEST_SHAPE:
+            if len(_PLANS) >= _MOST_PLANS:
+                _PLANS.clear()
+            _PLANS[shape] = plan
+    return plan
+
+
+def _planned(shape: _Shape) -> _Plan:
+    """Name the values of a shape: of two whose names become one, what a sender names has a number."""
+    paths = list(_paths(shape))
+    names: list[str | None] = [None] * len(paths)
+    numbers = dict.fromkeys(_OWN_NAMES, 1)
+    sent = [any("attributes" in part for part in path) for path in paths]
+    for at in sorted(range(len(paths)), key=sent.__getitem__):
+        name = base = metadata_name(paths[at])
         if name in _IN_LABELS:
             continue
-        size = len(name) + (len(text) if text.isascii() else len(text.encode()))
-        if len(made) + _OWN >= MAX_METADATA or size > room:
-            left_out += 1
-            continue
-        if name in made or name in own:
-            name = next(free for number in range(2, MAX_METADATA + 3) if (free := f"{name}_{number}") not in made)
-        made[name] = text
-        room -= size
-    return {**made, **own, **({"kata_left_out": str(left_out)} if left_out else {})}
+        while name in numbers:
+            numbers[base] += 1
+            name = f"{base}_{numbers[base]}"
+        numbers[name] = 1
+        names[at] = name
+    return _Plan(tuple(names), frozenset(name for name, is_sent in zip(names, sent, strict=True) if name and is_sent))
+
+
+def _paths(shape: _Shape) -> Iterator[tuple[str, ...]]:
+    """Give the path of each value of a shape."""
+    above: list[str] = []
+    is_object = False
+    for one in shape:
+        if isinstance(one, int):
+            is_object = one == _INTO
+            if one == _OUT:
+                above.pop()
+        elif is_object:
+            above.append(one)
+            is_object = False
+        else:
+            yield (*above, one)
 
 
 def metadata_name(path: tuple[str, ...]) -> str:
@@ -126,14 +222,6 @@ def _made_name(path: tuple[str, ...]) -> str:
 
 _short_name_of: Final = lru_cache(maxsize=4096)(_made_name)
 """Nearly all names are short and come again; long ones, which a sender may make, are not remembered."""
-
-
-def _flat(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _flat(inner, (*path, str(name)))
-    else:
-        yield path, value
 
 
 def _text(value: object) -> str:

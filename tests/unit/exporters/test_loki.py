@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.loki_double import LokiDouble
 from tests.loopback import LOOPBACK, Http, Reply, certificate, closed_port
 
@@ -136,6 +138,20 @@ def test_names_that_become_one_stay_two() -> None:
     metadata = entry_of(record(0, attributes={"a.b": "1", "a_b": "22"})).metadata
 
     assert (metadata["kata_attributes_a_b"], metadata["kata_attributes_a_b_2"]) == ("1", "22")
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["a.b", "a_b", "a", "a_b_2", "level", "_", "é"]), st.text(max_size=3)), max_size=4
+    )
+)
+def test_what_is_remembered_of_a_shape_changes_no_entry(all_attributes: list[dict[str, str]]) -> None:
+    """Whatever came before a record: each of its values is there, under one name that others of its shape have too."""
+    for attributes in all_attributes:
+        metadata = entry_of(record(0, attributes=attributes)).metadata
+        sent = [value for name, value in metadata.items() if name.startswith("kata_attributes")]
+        assert sorted(sent) == sorted(filter(None, attributes.values()))
+        assert metadata.keys() <= entry_of(record(0, attributes=dict.fromkeys(attributes, "full"))).metadata.keys()
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -4,13 +4,17 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.exports import Taking, World, everything, source
 from tests.stores import captured_store
 
 from kata_audit.errors import StoreError, VerificationError
 from kata_audit.exporters.records import Receipt, Rejected
 from kata_audit.pipeline.export import run, run_once
+from kata_audit.pipeline.export_source import records_of
 from kata_audit.schema.exported import Exported
 from kata_audit.store.layout import Layout
 from kata_audit.store.outbox import open_outbox
@@ -49,6 +53,15 @@ def test_all_that_is_sealed_is_sent_in_order(world: World, store: Path) -> None:
     assert not exporting.step()
     assert exporting.numbers[:4] == (end, 0, 0, end)
     assert world.said == []
+
+
+@given(st.lists(st.none() | st.dictionaries(st.text(), st.text(), max_size=3)), st.integers(0, 5), st.integers(0, 5))
+def test_attributes_are_those_of_the_row(rows: list[dict[str, str] | None], first: int, count: int) -> None:
+    """In any part of a batch; a row without any has no mapping."""
+    column = pa.array([None if one is None else list(one.items()) for one in rows], pa.map_(pa.string(), pa.string()))
+    batch = pa.record_batch({"attributes": column}).slice(first, count)
+
+    assert [one.get("attributes") for one in records_of(batch)] == [one or None for one in rows[first : first + count]]
 
 
 def test_only_what_is_asked_for_is_sent(world: World, store: Path) -> None:
