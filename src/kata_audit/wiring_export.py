@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kata_audit.clock import SystemClock
 from kata_audit.wiring import reading
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kata_audit.exporters.export_settings import Export
     from kata_audit.exporters.records import RecordExporter
     from kata_audit.pipeline.export import Exporting
+    from kata_audit.schema.exported import Exported
     from kata_audit.schema.fieldset import FieldSet, FieldSetName
     from kata_audit.store.reader import Reader
 
@@ -52,6 +53,14 @@ def record_exporter(one: "Export") -> "RecordExporter":
         ExportKind.SYSLOG: Syslog,
     }
     return make[one.kind](one)
+
+
+def form_of(one: "Export") -> "Callable[[Exported], Any] | None":
+    """Give what makes of a document what the exporter of one configured system takes; None where it takes documents."""
+    from kata_audit.exporters.export_settings import ExportKind
+    from kata_audit.exporters.loki_entry import entry_of
+
+    return entry_of if one.kind is ExportKind.LOKI else None
 
 
 def _kafka(one: "Export") -> "RecordExporter":
@@ -136,7 +145,7 @@ def _exporting(
     folder, layout = export_outbox(root, one.name), Layout(root)
     exporter = record_exporter(one)
     opened.callback(exporter.close)
-    wanted = Wanted(parse_query(one.query), one.raw, fieldset(one.fields or FIELDS[one.kind]))
+    wanted = Wanted(parse_query(one.query), one.raw, fieldset(one.fields or FIELDS[one.kind]), form_of(one))
     return Exporting(
         one,
         exporter,

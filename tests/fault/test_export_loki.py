@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from tests.fault.exporting import RECORDS, Made, export_all, faulty, killed_now_and_then, through
-from tests.loki_double import LokiDouble
+from tests.loki_double import LokiDouble, ToLoki
 from tests.loopback import LOOPBACK, Http
 from tests.servers.loki_server import can_run, loki
 
 from kata_audit.clock import SystemClock
 from kata_audit.exporters.export_settings import Export, ExportKind
-from kata_audit.exporters.loki import Loki
 from kata_audit.schema.fieldset import FieldSetName
 
 pytestmark = pytest.mark.torture
@@ -25,7 +24,7 @@ def test_all_come_to_one_that_fails_in_every_way(tmp_path: Path) -> None:
         server.reply = faulty(double.reply, chance)
         url = f"http://127.0.0.1:{server.port}"
         one = Export("loki", ExportKind.LOKI, url=url, allow=(LOOPBACK,), plaintext=True)
-        said = export_all(one, lambda: Loki(one, SystemClock()), made, tmp_path, chance)
+        said = export_all(one, lambda: ToLoki(one, SystemClock()), made, tmp_path, chance)
 
     assert sorted(int(name.rpartition("/")[2]) for name in double.names()) == list(range(RECORDS))
     assert double.again > 0
@@ -46,7 +45,7 @@ def test_all_come_to_a_real_one_that_is_killed(tmp_path: Path) -> None:
     ):
         proxy.reply = faulty(reply, chance)
         one = Export("loki", ExportKind.LOKI, url=f"http://127.0.0.1:{proxy.port}", allow=(LOOPBACK,), plaintext=True)
-        assert export_all(one, lambda: Loki(one, SystemClock()), made, tmp_path, chance, between=perhaps)
+        assert export_all(one, lambda: ToLoki(one, SystemClock()), made, tmp_path, chance, between=perhaps)
         there: list[str] = []
         for first in range(
             0, RECORDS, 1000

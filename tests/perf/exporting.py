@@ -148,7 +148,7 @@ def documents(folder: Path, kind: str, words: FieldSetName) -> None:
 
 def _told(kind: str, one: Exported) -> Mapping[str, Any]:
     if kind != "loki":
-        return one.document
+        return dict(one.document)
     entry = entry_of(one)
     return {"timestamp": spell_time(entry.time_ns), "line": entry.line, "metadata": entry.metadata}
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from tests.loki_double import ToLoki
 from tests.loopback import LOOPBACK, Http, Reply, Request, certificate
 from tests.servers.loki_server import can_run, loki
 from tests.servers.search_server import ELASTICSEARCH, OPENSEARCH, Product, search_server
@@ -22,7 +23,6 @@ from tests.servers.test_loki import record
 from kata_audit.clock import SystemClock
 from kata_audit.exporters.elastic import Elastic
 from kata_audit.exporters.export_settings import Export, ExportKind
-from kata_audit.exporters.loki import Loki
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 
@@ -78,7 +78,7 @@ def there(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def sent(kind: ExportKind, url: str, records: list[Exported], **settings: Any) -> Receipt:
     one = Export("there", kind, url=url, allow=(LOOPBACK,), **settings)
-    exporter = Loki(one, SystemClock()) if kind is ExportKind.LOKI else Elastic(one)
+    exporter = ToLoki(one, SystemClock()) if kind is ExportKind.LOKI else Elastic(one)
     try:
         return exporter.export(records)
     finally:

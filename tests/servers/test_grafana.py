@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.exports import source
+from tests.loki_double import ToLoki
 from tests.loopback import LOOPBACK
 from tests.servers.loki_server import MISSING, Running, can_run, loki
 from tests.servers.packed import packed
@@ -19,7 +20,6 @@ from tests.stores import captured_store
 
 from kata_audit.clock import ManualClock, SystemClock
 from kata_audit.exporters.export_settings import Export, ExportKind
-from kata_audit.exporters.loki import Loki
 
 RECORDS: dict[str, Any] = json.loads(packed("grafana", "kata-audit-records.json"))
 HEALTH: dict[str, Any] = json.loads(packed("grafana", "kata-audit-health.json"))
@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
         records = [one for part in parts for one in part.records]
     with loki(folder / "server", limits="  max_query_series: 5000\n") as running:
         one = Export("loki", ExportKind.LOKI, url=running.url, allow=(LOOPBACK,), plaintext=True)
-        exporter = Loki(one, SystemClock())
+        exporter = ToLoki(one, SystemClock())
         assert exporter.export(records).taken == len(records)
         exporter.close()
         yield running, now

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from tests.exports import source
+from tests.loki_double import ToLoki
 from tests.loopback import LOOPBACK
 from tests.servers.loki_server import MISSING, Running, can_run, loki
 from tests.stores import captured_store
 
 from kata_audit.clock import ManualClock, SystemClock
 from kata_audit.exporters.export_settings import Export, ExportKind
-from kata_audit.exporters.loki import Loki
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSetName, spell_record
@@ -34,7 +34,7 @@ def record(seq: int, now: int, **columns: Any) -> Exported:
 
 def push(server: Running, records: list[Exported], **settings: Any) -> Receipt:
     """Hand over once."""
-    exporter = Loki(
+    exporter = ToLoki(
         Export("loki", ExportKind.LOKI, url=server.url, allow=(LOOPBACK,), plaintext=True, **settings), SystemClock()
     )
     try:
@@ -204,7 +204,7 @@ def test_a_rate_is_kept_and_all_comes_through(tmp_path: Path) -> None:
     records = [record(seq, now + seq, body=f"line {seq} " + "x" * 1000) for seq in range(1000)]
     limits = "  ingestion_rate_mb: 0.5\n  ingestion_burst_size_mb: 0.5\n"
     with loki(tmp_path / "server", limits=limits) as server:
-        exporter = Loki(Export("loki", ExportKind.LOKI, url=server.url, allow=(LOOPBACK,), plaintext=True), SystemClock())
+        exporter = ToLoki(Export("loki", ExportKind.LOKI, url=server.url, allow=(LOOPBACK,), plaintext=True), SystemClock())
         done, problems = 0, []
         while done < len(records):
             receipt = exporter.export(records[done:])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 import yaml
+from tests.loki_double import ToLoki
 from tests.loopback import LOOPBACK
 from tests.servers.loki_server import MISSING, Running, can_run, loki
 from tests.servers.packed import packed
@@ -15,7 +16,6 @@ from tests.servers.sampled import RULES, Held, Sampled, held, is_joined, is_mixe
 
 from kata_audit.clock import SystemClock
 from kata_audit.exporters.export_settings import Export, ExportKind
-from kata_audit.exporters.loki import Loki
 from kata_audit.integrations.loki_rules import log_query, loki_rules
 from kata_audit.predicate.printing import CannotPrintError
 from kata_audit.schema.exported import Exported
@@ -55,7 +55,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 
 def push(server: Running, records: list[Exported]) -> None:
     one = Export("loki", ExportKind.LOKI, url=server.url, allow=(LOOPBACK,), plaintext=True)
-    exporter = Loki(one, SystemClock())
+    exporter = ToLoki(one, SystemClock())
     for first in range(0, len(records), 500):
         some = records[first : first + 500]
         receipt = exporter.export(some)

@@ -14,7 +14,6 @@ from kata_audit.clock import Clock
 from kata_audit.errors import UsageError
 from kata_audit.exporters.authorization import authorization
 from kata_audit.exporters.export_settings import Export
-from kata_audit.exporters.loki_entry import entry_of
 from kata_audit.exporters.post import Answer, PostError, Session
 from kata_audit.exporters.records import Receipt, Rejected
 from kata_audit.schema.exported import Exported
@@ -54,7 +53,7 @@ class _Refused(NamedTuple):
 
 
 class Loki:
-    """Pushes records to one Loki.
+    """Pushes records to one Loki; their documents are entries.
 
     Args:
         one: Its settings.
@@ -78,7 +77,7 @@ class Loki:
             headers = self._headers()
         except UsageError as error:
             return Receipt(0, problem=str(error))
-        entries = [entry_of(one) for one in records]
+        entries: list[Entry] = [one.document for one in records]
         refused: dict[int, str] = {}
         parts, done, asked = [range(len(records))], 0, 0
         while parts and (asked < _MANY or not done):

@@ -15,6 +15,7 @@ from kata_audit.clock import Clock
 from kata_audit.errors import StoreError
 from kata_audit.exporters.export_settings import Export
 from kata_audit.exporters.records import Receipt, RecordExporter, Rejected
+from kata_audit.pipeline.ahead import ahead
 from kata_audit.schema.exported import Exported
 
 POSITION: Final = "position"
@@ -163,7 +164,7 @@ class Exporting:
             return False
         before = self._seen_to
         try:
-            with self._source.read(self._seen_to) as parts:
+            with ahead(lambda: self._source.read(self._seen_to)) as parts:
                 for part in parts:
                     if self._stopped() or not self._hand_over(part):
                         break

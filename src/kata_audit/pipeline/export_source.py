@@ -25,11 +25,20 @@ _TOGETHER: Final = 2_000
 
 
 class Wanted(NamedTuple):
-    """What a destination wants: which records, with or without the frame as received, and in whose words."""
+    """What a destination wants.
+
+    Attributes:
+        where: Which records.
+        raw: Whether with the frame as received.
+        fieldset: In whose words.
+        form: Gives a document that has them another form; it is asked in the thread that reads, so that the time it takes
+            is not added to the destination's. None for documents as they are.
+    """
 
     where: Predicate
     raw: bool
     fieldset: FieldSet
+    form: Callable[[Exported], Any] | None = None
 
 
 class StoreSource:
@@ -97,7 +106,8 @@ class StoreSource:
         seq = int(record["seq"])
         name = f"{origin}/{seq}"
         time_ns = int(record.get("timestamp", record["observed_timestamp"]))
-        return Exported(name, seq, time_ns, record, spell_record(self._wanted.fieldset, record, name))
+        spelled = Exported(name, seq, time_ns, record, spell_record(self._wanted.fieldset, record, name))
+        return spelled if self._wanted.form is None else spelled._replace(document=self._wanted.form(spelled))
 
 
 def exported_columns(*, raw: bool) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ class Exported(NamedTuple):
         seq: Its number in the log.
         time_ns: When it happened, nanoseconds since the Unix epoch; when it was received, where it states no time.
         record: Its columns that are not null, by the schema's names: times in nanoseconds, `attributes` as a mapping.
-        document: The same in the words of the destination's field set, as values of JSON.
+        document: The same as the destination takes it: in the words of its field set, a mapping of values of JSON; for a
+            destination whose exporter asks for another form, in that.
     """
 
     name: str
     seq: int
     time_ns: int
     record: Mapping[str, Any]
-    document: Mapping[str, Any]
+    document: Any

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.loki_double import LokiDouble
+from tests.loki_double import LokiDouble, ToLoki
 from tests.loopback import LOOPBACK, Http, Reply, certificate, closed_port
 
 from kata_audit.clock import ManualClock
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
-from kata_audit.exporters.loki import Loki
 from kata_audit.exporters.loki_entry import AHEAD_NS, BEHIND_NS, MAX_LINE_BYTES, MAX_METADATA, MAX_METADATA_BYTES, entry_of
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
@@ -24,7 +23,7 @@ from kata_audit.wiring_export import fieldset
 
 NOW = 1_795_000_000_000_000_000
 SECOND = 1_000_000_000
-OPENED: list[Loki] = []
+OPENED: list[ToLoki] = []
 
 
 def record(seq: int, **columns: Any) -> Exported:
@@ -49,10 +48,10 @@ def server(double: LokiDouble) -> Iterator[Http]:
         yield running
 
 
-def loki(server: Http | None, **settings: Any) -> Loki:
+def loki(server: Http | None, **settings: Any) -> ToLoki:
     url = None if server is None else f"http://127.0.0.1:{server.port}"
     values = {"url": url, "allow": (LOOPBACK,), "plaintext": True, **settings}
-    OPENED.append(Loki(Export("loki", ExportKind.LOKI, **values), ManualClock(NOW)))
+    OPENED.append(ToLoki(Export("loki", ExportKind.LOKI, **values), ManualClock(NOW)))
     return OPENED[-1]
 
 
@@ -64,7 +63,7 @@ def closed() -> Iterator[None]:
         OPENED.pop().close()
 
 
-def all_of(exporter: Loki, records: list[Exported]) -> dict[int, str]:
+def all_of(exporter: ToLoki, records: list[Exported]) -> dict[int, str]:
     """Hand over until all is done with, as the pipeline does; give what was refused."""
     done, refused = 0, dict[int, str]()
     while done < len(records):
