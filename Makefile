@@ -14,7 +14,6 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 INSTALL := $(PIP) install --require-hashes
-FUZZ_TARGETS := PYTHONPATH=. $(BIN)/python -c 'from tests.fuzz.targets import TARGETS; print(*TARGETS)'
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
 SERVERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-audit/servers
@@ -59,7 +58,7 @@ bench: $(VENV)/dev.stamp ## speeds as ratios, in one run
 	$(BIN)/python tests/perf/detecting.py
 
 fuzz: $(VENV)/dev.stamp ## FUZZ_SECONDS (30) for each parser, as many at a time as there are WORKERS (2)
-	@targets=$$($(FUZZ_TARGETS)) && echo "$$targets" | xargs -P $(WORKERS) -n 1 $(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --workers $(WORKERS)
 
 torture: $(VENV)/dev.stamp ## long fault, fuzz and volume runs; takes hours
 	$(BIN)/pytest --torture --timeout 0 -rs

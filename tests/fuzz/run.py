@@ -6,61 +6,100 @@ reached new code to the kept ones.
 """
 
 import argparse
-import subprocess
+import ctypes
+import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 KEPT = Path(__file__).resolve().parents[1] / "data" / "fuzz"
+
+Target = Callable[[bytes], None]
 _MOST_KEPT = 24
 _LONGEST_KEPT = 1024
 
 
-def fuzz_here(name: str, arguments: list[str]) -> None:
-    """Fuzz one target in this process until atheris ends it."""
+def load_targets() -> dict[str, Target]:
+    """Import what is fuzzed so that atheris sees the code it reaches, once for all targets, as that takes seconds."""
     import atheris
 
-    with atheris.instrument_imports(include=["kata_audit"]):
+    # It names each module that it prepares.
+    with redirect_stderr(StringIO()), atheris.instrument_imports(include=["kata_audit"]):
         from tests.fuzz.targets import TARGETS
 
-    target: Callable[[bytes], None] = TARGETS[name]
-    atheris.Setup([name, *arguments], target)
-    atheris.Fuzz()
+    return TARGETS
 
 
-def fuzz(name: str, *, seconds: int, findings: Path, keep: bool) -> bool:
-    """Fuzz one target in a process of its own; say whether all went well."""
-    kept = KEPT / name
+def fuzz_here(name: str, target: Target, arguments: Sequence[str], said: Path) -> None:
+    """Fuzz one target in this process, a child, until atheris ends it; what it prints goes into a file."""
+    import atheris
+
+    out = os.open(said, os.O_WRONLY | os.O_CREAT, 0o600)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    try:
+        atheris.Setup([name, *arguments], target)
+        atheris.Fuzz()
+    finally:
+        # Never back into what the parent was doing; and the input that broke a promise is written by a handler of C's exit.
+        ctypes.CDLL(None).exit(70)
+
+
+def fuzz(name: str, target: Target, *, seconds: int, findings: Path, folder: Path) -> int:
+    """Begin to fuzz one target in a process of its own, and return its id."""
+    kept, fresh = KEPT / name, folder / name
     kept.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as fresh:
-        arguments = [
-            f"-max_total_time={seconds}",
-            "-timeout=20",
-            "-rss_limit_mb=4096",
-            "-max_len=8192",
-            "-print_final_stats=1",
-            f"-artifact_prefix={findings}/{name}-",
-            fresh,
-            str(kept),
-        ]
-        done = subprocess.run(
-            [sys.executable, __file__, "--child", name, *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        if keep and done.returncode == 0:
-            _keep(Path(fresh), kept)
-    runs = next((line.split()[-1] for line in done.stderr.splitlines() if "number_of_executed_units" in line), "0")
-    print(f"{name:24} {runs:>10} runs  {'ok' if done.returncode == 0 else 'FOUND SOMETHING'}", flush=True)
-    if done.returncode:
-        print(done.stderr[-4000:], flush=True)
-    return done.returncode == 0
+    fresh.mkdir()
+    arguments = [
+        f"-max_total_time={seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=4096",
+        "-max_len=8192",
+        "-print_final_stats=1",
+        f"-artifact_prefix={findings}/{name}-",
+        str(fresh),
+        str(kept),
+    ]
+    child = os.fork()
+    if not child:
+        fuzz_here(name, target, arguments, folder / f"{name}.txt")
+    return child
+
+
+def fuzz_all(targets: dict[str, Target], *, seconds: int, findings: Path, keep: bool, workers: int) -> bool:
+    """Fuzz targets, as many at a time as there are workers; say whether all went well."""
+    waiting = deque(targets)
+    running: dict[int, str] = {}
+    broken = 0
+    with tempfile.TemporaryDirectory() as folder:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                name = waiting.popleft()
+                running[fuzz(name, targets[name], seconds=seconds, findings=findings, folder=Path(folder))] = name
+            child, status = os.wait()
+            name = running.pop(child)
+            _report(name, status, Path(folder, f"{name}.txt"))
+            if status:
+                broken += 1
+            elif keep:
+                _keep(Path(folder, name), KEPT / name)
+    return not broken
+
+
+def _report(name: str, status: int, said: Path) -> None:
+    """Print how one target ended, and what it said where that was not well."""
+    text = said.read_text(errors="replace")
+    runs = next((line.split()[-1] for line in text.splitlines() if "number_of_executed_units" in line), "0")
+    print(f"{name:24} {runs:>10} runs  {'FOUND SOMETHING' if status else 'ok'}", flush=True)
+    if status:
+        print(text[-4000:], flush=True)
 
 
 def _keep(fresh: Path, kept: Path) -> None:
@@ -74,30 +113,26 @@ def _keep(fresh: Path, kept: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Fuzz the targets that are asked for, all by default."""
-    from tests.fuzz.targets import TARGETS
-
+    targets = load_targets()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(targets)}")
     parser.add_argument("--seconds", type=int, default=30, help="for each target")
     parser.add_argument(
         "--findings", type=Path, help="folder of inputs that broke a promise; by default a new temporary one"
     )
+    parser.add_argument("--workers", type=int, default=1, help="targets at a time")
     parser.add_argument("--keep", action="store_true", help="add small new inputs to the kept ones")
     options = parser.parse_args(arguments)
-    if unknown := set(options.targets) - set(TARGETS):
+    if unknown := set(options.targets) - set(targets):
         parser.error(f"no such target: {', '.join(sorted(unknown))}")
     findings = options.findings or Path(tempfile.mkdtemp(prefix="kata-audit-fuzz-"))
     findings.mkdir(parents=True, exist_ok=True)
-    results = [
-        fuzz(name, seconds=options.seconds, findings=findings, keep=options.keep) for name in options.targets or TARGETS
-    ]
-    if not all(results):
+    asked = {name: targets[name] for name in options.targets or targets}
+    well = fuzz_all(asked, seconds=options.seconds, findings=findings, keep=options.keep, workers=options.workers)
+    if not well:
         print(f"The inputs lie in {findings}. Keep each in {KEPT} under its target once it is put right.")
-    return 0 if all(results) else 1
+    return 0 if well else 1
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        fuzz_here(sys.argv[2], sys.argv[3:])
-    else:
-        sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

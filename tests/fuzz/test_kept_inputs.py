@@ -59,3 +59,26 @@ def test_the_runner_fuzzes_in_a_process_of_its_own() -> None:
 
     assert done.returncode == 0, done.stdout
     assert "tile" in done.stdout
+
+
+def test_the_runner_keeps_what_breaks_a_promise(tmp_path: Path) -> None:
+    """One target finds something: its input is written, the other's run is not hurt, and the answer is no."""
+    pytest.importorskip("atheris", reason="atheris is not installed for this Python")
+    script = (
+        "import sys; from pathlib import Path; from tests.fuzz.run import fuzz_all\n"
+        "found = Path(sys.argv[1])\n"
+        "targets = {'tile': lambda data: None, 'entry': lambda data: 1 // (not data)}\n"
+        "print(fuzz_all(targets, seconds=1, findings=found, keep=False, workers=2))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, cwd=RUN.parents[2], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    told = {line.split()[0]: line for line in done.stdout.splitlines() if " runs " in line}
+    assert told["tile"].endswith("ok")
+    assert told["entry"].endswith("FOUND SOMETHING")
+    assert "ZeroDivisionError" in done.stdout
+    assert done.stdout.endswith("False\n")
+    [kept] = tmp_path.iterdir()
+    assert kept.name.startswith("entry-crash-")
+    assert kept.read_bytes()
