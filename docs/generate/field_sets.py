@@ -84,7 +84,7 @@ def render() -> str:
 # Field sets
 
 `fields` of an [export](../how-to/export-records.md) says in whose words records leave.
-[`parse --to`](../how-to/parse-in-a-pipeline.md) takes the same names.
+[`parse --to`](../how-to/parse-in-a-pipeline.md) takes the same names, and `otlp-json`: the set `otel` as requests of OTLP.
 No column is lost: each stands under one of these names, or several.
 Equal records give equal documents.
 `name` is `<origin>/<seq>`, which [`prove`](../how-to/prove-one-record-to-a-stranger.md) takes.

@@ -12,10 +12,11 @@ from tests.stores import captured_store
 
 from kata_audit.exporters.export_settings import Export, ExportKind
 from kata_audit.exporters.forward import Forward
-from kata_audit.exporters.otlp import Otlp, groups_of
+from kata_audit.exporters.otlp import Otlp
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.own import spell_time
+from kata_audit.wire.otlp import groups_of
 
 pytestmark = pytest.mark.servers_all(can_run())
 
@@ -101,7 +102,7 @@ def test_otlp_is_taken(tmp_path: Path, records: list[Exported]) -> None:
         exporter = Otlp(one)
         assert exporter.export(some) == Receipt(500)
         exporter.close()
-        expected = [dict(group.resource) for group in groups_of(some)]
+        expected = [dict(group.resource) for group in groups_of((one.record, one.document) for one in some)]
 
         def resources() -> list[Any]:
             return [one["message"]["resource"]["attributes"] for one in server.events() if "resource" in one["message"]]

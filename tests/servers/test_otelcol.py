@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from click.testing import CliRunner
+from tests.evidence import DATA
 from tests.exports import source
 from tests.loopback import LOOPBACK, Http, Reply, Request, certificate
 from tests.servers.otelcol_server import can_run, otelcol
 from tests.stores import captured_store
 
+from kata_audit.cli.parse import command
 from kata_audit.exporters.export_settings import Export, ExportKind
-from kata_audit.exporters.otlp import Otlp, groups_of
+from kata_audit.exporters.otlp import Otlp
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
-from kata_audit.wire.otlp import Group, Log, decode_logs
+from kata_audit.wire.otlp import Group, Log, decode_logs, groups_of
 
 pytestmark = pytest.mark.servers_all(can_run())
 
@@ -52,10 +56,27 @@ def test_records_go_through_it_as_they_are(tmp_path: Path, records: list[Exporte
         for first in range(0, len(records), 500):
             some = records[first : first + 500]
             assert exporter.export(some) == Receipt(len(some))
-            assert logs_of(decode_logs(behind.requests[-1].body)) == logs_of(groups_of(some))
+            assert logs_of(decode_logs(behind.requests[-1].body)) == logs_of(
+                groups_of((one.record, one.document) for one in some)
+            )
         exporter.close()
 
     assert len(records) > 1000
+
+
+def test_what_the_filter_prints_is_read(tmp_path: Path) -> None:
+    """Each line is a request to the Collector's own decoder of JSON, and comes out with all that it says."""
+    printed = CliRunner().invoke(command, ["--to", "otlp-json", str(DATA / "captures" / "rs-info.journal.export.gz")])
+    lines = printed.stdout.splitlines()
+    with Http().running() as behind, otelcol(tmp_path / "otelcol", f"http://127.0.0.1:{behind.port}") as port:
+        with httpx.Client(trust_env=False, base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            headers = {"Content-Type": "application/json"}
+            answers = {client.post("/v1/logs", content=line.encode(), headers=headers).status_code for line in lines}
+        came = [logs_of(decode_logs(one.body)) for one in behind.requests]
+
+    assert answers == {200}
+    assert len(came) > 100
+    assert came == [logs_of(decode_logs(line.encode())) for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """`kata-audit parse`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +9,7 @@ from kata_audit.cli.coverage import coverage_lines, share
 from kata_audit.cli.inputs import Inputs, input_options
 from kata_audit.cli.options import columns_option, example
 from kata_audit.cli.output import FORMATS, csv_lines, json_line, json_lines, output_option, write_lines, write_rows
+from kata_audit.cli.terminal import escape_json
 
 if TYPE_CHECKING:
     from kata_audit.pipeline.coverage import Coverage
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 _STATUSES = ("parsed", "envelope", "plain", "malformed", "fragment")
 _TALLY = ("source", "transport", "records", "understood", *_STATUSES, "masked", "named")
-_SETS = ("otel", "ecs", "ocsf", "cim")
+_OTLP_JSON = "otlp-json"
+_SETS = ("otel", "ecs", "ocsf", "cim", _OTLP_JSON)
 _DEFAULT = click.core.ParameterSource.DEFAULT
 
 
@@ -25,7 +27,9 @@ _DEFAULT = click.core.ParameterSource.DEFAULT
 @columns_option
 @click.option("--stats", is_flag=True, help="Print how much of each source was understood, named and lost, and no records.")
 @click.option(
-    "--to", type=click.Choice(_SETS), help="Print documents in the words of this field set, one per line, as lines come in."
+    "--to",
+    type=click.Choice(_SETS),
+    help="Print documents in the words of this field set, one per line, as lines come in; otlp-json: requests of OTLP.",
 )
 @output_option("jsonl", FORMATS)
 @example(
@@ -70,14 +74,28 @@ def _columns(form: str) -> tuple[str, ...]:
 def _write_documents(places: "list[tuple[str, Place]]", to: str, columns: tuple[str, ...] | None) -> None:
     """Write documents in the words of a field set; what came in together goes out together, at once."""
     from kata_audit.pipeline import export_source
-    from kata_audit.schema.fieldset import FieldSetName, spell_record
-    from kata_audit.wiring_export import fieldset
 
-    words = fieldset(FieldSetName(to))
+    spell = _speller(to)
     names = list(columns or export_source.exported_columns(raw=False))
     for rows in _records(places, prompt=True):
-        records = export_source.records_of(rows.select(names))
-        write_lines(json_line(spell_record(words, record, None)) for record in records)
+        write_lines(spell(record) for record in export_source.records_of(rows.select(names)))
+
+
+def _speller(to: str) -> "Callable[[Mapping[str, Any]], str]":
+    """Give what spells a record as a line."""
+    from kata_audit.schema.fieldset import FieldSetName, spell_record
+    from kata_audit.wire import otlp
+    from kata_audit.wiring_export import fieldset
+
+    if to != _OTLP_JSON:
+        words = fieldset(FieldSetName(to))
+        return lambda record: json_line(spell_record(words, record, None))
+    words = fieldset(FieldSetName.OTEL)
+
+    def request(record: Mapping[str, Any]) -> str:
+        return escape_json(otlp.encode_logs(otlp.groups_of([(record, spell_record(words, record, None))])).decode())
+
+    return request
 
 
 def _records(places: "list[tuple[str, Place]]", *, prompt: bool = False) -> Iterator[Any]:

@@ -17,8 +17,6 @@ from kata_audit.exporters.records import Receipt, Rejected
 from kata_audit.schema.exported import Exported
 from kata_audit.wire import otlp
 
-_RESOURCE: Final = ("k8s.node.name", "service.name")
-_FIELDS: Final = ("timestamp", "observed_timestamp", "severity_number", "severity_text", "body", "event_name")
 _CONTENT: Final = frozenset({400, 413, 422})
 """What was sent is to blame: sent again as it is, it is refused again."""
 
@@ -57,7 +55,7 @@ class Otlp:
 
     def _ask(self, records: Sequence[Exported]) -> Receipt | str:
         """Send one request; a text says that what it holds is refused for good, or some of it."""
-        body = otlp.encode_logs(groups_of(records))
+        body = otlp.encode_logs(otlp.groups_of((one.record, one.document) for one in records))
         headers = {"Content-Type": "application/json", **({"Content-Encoding": "gzip"} if self._one.gzip else {})}
         sent = gzip.compress(body, 1) if self._one.gzip else body
         answer = self._session.request("POST", self._url, sent, headers | authorization(self._one))
@@ -93,29 +91,6 @@ def url_of(url: str) -> str:
     """Give where requests go: `/v1/logs`, unless the URL names a path."""
     scheme, _, rest = url.partition("://")
     return url if rest.partition("/")[2] else f"{scheme}://{rest.rstrip('/')}{otlp.PATH}"
-
-
-def groups_of(records: Sequence[Exported]) -> list[otlp.Group]:
-    """Group records by node and component, in order; what the log record's own fields hold is no attribute as well."""
-    groups: dict[tuple[tuple[str, str], ...], list[otlp.Log]] = {}
-    for one in records:
-        resource = tuple((key, str(one.document[key])) for key in _RESOURCE if key in one.document)
-        groups.setdefault(resource, []).append(_log_of(one))
-    return [otlp.Group(dict(resource), logs) for resource, logs in groups.items()]
-
-
-def _log_of(one: Exported) -> otlp.Log:
-    time_ns, observed_ns = one.record.get("timestamp"), one.record.get("observed_timestamp")
-    attributes = {key: value for key, value in one.document.items() if key not in _RESOURCE and key not in _FIELDS}
-    return otlp.Log(
-        attributes,
-        time_ns if otlp.is_time(time_ns) else None,
-        observed_ns if otlp.is_time(observed_ns) else None,
-        one.document.get("severity_number"),
-        one.document.get("severity_text"),
-        one.document.get("body"),
-        one.document.get("event_name"),
-    )
 
 
 def _problem(answer: Answer) -> str:

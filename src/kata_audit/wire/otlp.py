@@ -1,8 +1,11 @@
 """OpenTelemetry's protocol for logs, in its JSON encoding: requests and their answers. No bytes leave or come here.
 
+A request on a line of its own is also what its file format has, which the Collector's receiver `otlpjsonfile` reads.
+
 Numbers of 64 bits are texts in JSON, and a decoder takes both.
 
-Source: OpenTelemetry Protocol Specification 1.x, OTLP/HTTP with JSON; opentelemetry-proto, `logs.proto` and `common.proto`.
+Source: OpenTelemetry Protocol Specification 1.x, OTLP/HTTP with JSON; opentelemetry-proto, `logs.proto` and `common.proto`;
+OpenTelemetry Protocol File Exporter.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +19,8 @@ MAX_DEPTH: Final = 32
 _MOST_DIGITS: Final = 20
 _INT64: Final = range(-(2**63), 2**63)
 _TIMES: Final = range(1, 2**64)
+_RESOURCE: Final = ("k8s.node.name", "service.name")
+_FIELDS: Final = frozenset({"timestamp", "observed_timestamp", "severity_number", "severity_text", "body", "event_name"})
 
 
 class OtlpError(ValueError):
@@ -44,6 +49,33 @@ class Group(NamedTuple):
 def is_time(value: object) -> bool:
     """Say whether the protocol has a number for a time."""
     return isinstance(value, int) and value in _TIMES
+
+
+def groups_of(records: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[Group]:
+    """Group records by node and component, in order; what the log record's own fields hold is no attribute as well.
+
+    Args:
+        records: Each record's columns, times in nanoseconds, and its document in the words of the field set `otel`.
+    """
+    groups: dict[tuple[tuple[str, str], ...], list[Log]] = {}
+    for record, document in records:
+        resource = tuple((key, str(document[key])) for key in _RESOURCE if key in document)
+        groups.setdefault(resource, []).append(_log_of(record, document))
+    return [Group(dict(resource), logs) for resource, logs in groups.items()]
+
+
+def _log_of(record: Mapping[str, Any], document: Mapping[str, Any]) -> Log:
+    time_ns, observed_ns = record.get("timestamp"), record.get("observed_timestamp")
+    attributes = {key: value for key, value in document.items() if key not in _RESOURCE and key not in _FIELDS}
+    return Log(
+        attributes,
+        time_ns if is_time(time_ns) else None,
+        observed_ns if is_time(observed_ns) else None,
+        document.get("severity_number"),
+        document.get("severity_text"),
+        document.get("body"),
+        document.get("event_name"),
+    )
 
 
 def encode_logs(groups: Iterable[Group]) -> bytes:

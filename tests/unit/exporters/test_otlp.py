@@ -8,11 +8,11 @@ import pytest
 from tests.loopback import LOOPBACK, Http, Reply, Request, certificate, closed_port
 
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
-from kata_audit.exporters.otlp import Otlp, groups_of, url_of
+from kata_audit.exporters.otlp import Otlp, url_of
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSetName
-from kata_audit.wire.otlp import Group, Log, decode_logs, encode_reply
+from kata_audit.wire.otlp import Group, Log, decode_logs, encode_reply, groups_of
 
 NOW = 1_795_000_000_123_456_789
 
@@ -40,7 +40,7 @@ def uids(request: Request) -> list[str]:
 
 def test_records_are_grouped_by_node_and_nothing_is_said_twice() -> None:
     """Each resource has its own records, and what has a field of its own is no attribute."""
-    assert groups_of([record(1), record(2, "w2"), record(3)]) == [
+    assert groups_of((one.record, one.document) for one in (record(1), record(2, "w2"), record(3))) == [
         Group({"k8s.node.name": "w1"}, [Log({"log.record.uid": f"lab/{n}"}, NOW, body="hello") for n in (1, 3)]),
         Group({"k8s.node.name": "w2"}, [Log({"log.record.uid": "lab/2"}, NOW, body="hello")]),
     ]
