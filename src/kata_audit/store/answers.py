@@ -181,15 +181,13 @@ class Reader:
 
     def _answer(self, question: "_Question", window: Window, limit: int | None) -> tuple[Window, list[RecordRows]]:
         """Answer one window, or the part of it that fits in memory; give which it was."""
-        looked_again = False
         while True:
             try:
                 return window, self._ask(question, window, limit)
             except MemoryError:
                 window = _halve(window, self._spans(question), newest_first=question.order.newest_first)
             except MissingSegmentError as error:
-                self._look_again(error, may=not looked_again)
-                looked_again = True
+                self._look_again(error)
                 window = window._replace(names=_names_in(window, self._spans(question)))
 
     def _ask(self, question: "_Question", window: Window, limit: int | None) -> list[RecordRows]:
@@ -220,15 +218,13 @@ class Reader:
         """
         actors = self._actors(scope)
         stored = rewrite(_scoped(scope, where if actors is None else actors.settle(where)), self._index)
-        looked_again = False
         while True:
             try:
                 return self._count(stored)
             except MemoryError as error:
                 raise _too_large() from error
             except MissingSegmentError as error:
-                self._look_again(error, may=not looked_again)
-                looked_again = True
+                self._look_again(error)
 
     def _count(self, stored: Predicate) -> int:
         names = sorted(candidates(stored, self._snapshot, self._index))
@@ -242,16 +238,20 @@ class Reader:
         answer = list(self._engine.select(Sql(text, (*source.parameters, *condition.parameters))))
         return int(answer[0].column(0)[0].as_py())
 
-    def _look_again(self, error: MissingSegmentError, *, may: bool) -> None:
-        """Take a fresh snapshot after a segment was gone; once, then it is the store that lacks it.
+    def _look_again(self, error: MissingSegmentError) -> None:
+        """Take a fresh snapshot after a segment was gone. Where none was replaced, it is the store that lacks it.
+
+        A merge puts its entry into the log before it removes a file. Beside a writer that merges often, a long answer may
+        have to look again more than once.
 
         Raises:
-            StoreError: It was done before.
+            StoreError: All segments that were live still are.
         """
-        if not may:
+        before = self._snapshot.segments.keys()
+        self._snapshot = self._take_snapshot()
+        if before <= self._snapshot.segments.keys():
             hint = "Run `kata-audit verify`: it names the files that are missing."
             raise StoreError("A segment that the log names is missing or cannot be read.", hint=hint) from error
-        self._snapshot = self._take_snapshot()
 
     def has_requests(self, scope: Scope, first_ns: int, last_ns: int) -> bool:
         """Say whether the asker may see a record of the API server's audit log of some time.
@@ -306,15 +306,13 @@ class Reader:
         Raises:
             StoreError: A segment cannot be read.
         """
-        looked_again = False
         while True:
             unindexed = self._snapshot.unindexed
             try:
                 found = self._index.sources(self._snapshot.segments.keys() - unindexed)
                 return add_sources([*found, *self._sources_in(sorted(unindexed))])
             except MissingSegmentError as error:
-                self._look_again(error, may=not looked_again)
-                looked_again = True
+                self._look_again(error)
 
     def _sources_in(self, names: Sequence[str]) -> list[SourceCount]:
         """Count in segments that the index has not seen."""

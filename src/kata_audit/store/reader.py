@@ -170,10 +170,14 @@ def _snapshots(layout: Layout, index: Index, first: Live) -> Callable[[], Snapsh
 
     def take() -> Snapshot:
         live = folded.pop() if folded else read_live(layout)
-        try:
-            return _snapshot(layout, index, live)
-        except FileNotFoundError:  # compacted since the log was folded
-            return _snapshot(layout, index, read_live(layout))
+        while True:
+            try:
+                return _snapshot(layout, index, live)
+            except FileNotFoundError as error:  # merged since the log was folded, or gone
+                before, live = live.files.keys(), read_live(layout)
+                if before <= live.files.keys():
+                    hint = "Run `kata-audit verify`: it names the files that are missing."
+                    raise StoreError("A segment that the log names is missing or cannot be read.", hint=hint) from error
 
     return take
 

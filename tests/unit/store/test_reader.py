@@ -225,8 +225,25 @@ def test_a_compaction_in_between_is_followed(pod: Shop) -> None:
     assert seqs(pod.reader()) == [*range(9), 10, 9]
 
 
+def test_merges_that_go_on_meanwhile_are_followed(pod: Shop) -> None:
+    """A segment that was merged after each look is looked up each time: nothing is missing."""
+    left = ["d.parquet", "c.parquet", "b2.parquet"]
+
+    def take() -> Snapshot:
+        taken = pod.snapshot()
+        if left:
+            for name in list(pod.files):
+                pod.drop(name)
+            pod.put(left.pop(), records(POD))
+        return taken
+
+    reader = Reader(take, pod.index, pod.engine)
+    assert seqs(reader) == list(range(10))
+    assert left == []
+
+
 def test_a_segment_that_stays_missing_is_told(pod: Shop) -> None:
-    """Once more, and then it is an error with a next step."""
+    """Where none was replaced, it is an error with a next step."""
     reader = pod.reader()
     (pod.root / "a.parquet").unlink()
 

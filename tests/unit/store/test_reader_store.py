@@ -70,6 +70,16 @@ def test_a_record_comes_back_whole(root: Path) -> None:
     assert rows["raw"].to_pylist() == [b"line 3\n"]
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_store_that_lacks_a_segment_is_told(root: Path, linked: bool) -> None:  # noqa: FBT001 -- a case
+    """Before the index has seen it; no error of the system's gets out."""
+    next(Layout(root).segments.glob("*/*")).unlink()
+
+    with pytest.raises(StoreError, match="missing") as caught, open_reader(root, link=link if linked else None):
+        pass
+    assert caught.value.hint
+
+
 def test_a_reader_beside_a_running_writer_stands_still(root: Path) -> None:
     """What is sealed after it opened is for the next one."""
     with open_writer(root, clock=ManualClock()) as writer, open_reader(root, link=link) as reader:
