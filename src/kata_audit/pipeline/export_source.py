@@ -20,6 +20,8 @@ from kata_audit.store.answers import EVERYTHING_IN_SCOPE, Order, Reader
 
 _INSIDE: Final = frozenset({"raw", "batch", "index", "frame_group", "fold_key"})
 """Columns that mean nothing outside the store, and the frame itself, which is sent where it is asked for."""
+_READ: Final = 32_768
+"""Numbers that are read at a time: however much waits, and however large its segments are, no more of it is held."""
 _TOGETHER: Final = 2_000
 """Records that are spelled at a time: what memory they take has this bound."""
 
@@ -92,15 +94,15 @@ class StoreSource:
             yield self._parts(reader, status.origin, after, status.sealed_to)
 
     def _parts(self, reader: Reader, origin: str, after: int, end: int) -> Iterator[Sealed]:
-        if after >= end:
-            return
         columns = exported_columns(raw=self._wanted.raw)
-        where = all_of(self._wanted.where, Compare("seq", Op.GE, after), Compare("seq", Op.LT, end))
-        for rows in reader.scan(EVERYTHING_IN_SCOPE, where, columns, order=Order("seq")):
-            for first in range(0, rows.num_rows, _TOGETHER):
-                records = [self._exported(record, origin) for record in records_of(rows.slice(first, _TOGETHER))]
-                yield Sealed(records, records[-1].seq + 1)
-        yield Sealed((), end)
+        for low in range(after, end, _READ):
+            high = min(low + _READ, end)
+            where = all_of(self._wanted.where, Compare("seq", Op.GE, low), Compare("seq", Op.LT, high))
+            for rows in reader.scan(EVERYTHING_IN_SCOPE, where, columns, order=Order("seq")):
+                for first in range(0, rows.num_rows, _TOGETHER):
+                    records = [self._exported(record, origin) for record in records_of(rows.slice(first, _TOGETHER))]
+                    yield Sealed(records, records[-1].seq + 1)
+            yield Sealed((), high)
 
     def _exported(self, record: Mapping[str, Any], origin: str) -> Exported:
         seq = int(record["seq"])

@@ -13,6 +13,7 @@ from tests.stores import captured_store
 
 from kata_audit.errors import StoreError, VerificationError
 from kata_audit.exporters.records import Receipt, Rejected
+from kata_audit.pipeline import export_source
 from kata_audit.pipeline.export import run, run_once
 from kata_audit.pipeline.export_source import records_of
 from kata_audit.schema.exported import Exported
@@ -73,6 +74,18 @@ def test_only_what_is_asked_for_is_sent(world: World, store: Path) -> None:
     assert 0 < len(taking.names) < len(names_of(store))
     assert taking.names == names_of(store, "origin:guest")
     assert exporting.numbers.seen_to == source(store).place()[1]
+
+
+def test_what_waits_is_read_a_little_at_a_time(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much it is: the order stays, and the position goes over what is not wanted."""
+    whole, end = names_of(store), source(store).place()[1]
+    monkeypatch.setattr(export_source, "_READ", 37)
+    with source(store, "origin:guest").read(0) as parts:
+        seen = [part.seen_to for part in parts]
+
+    assert names_of(store) == whole
+    assert set(range(37, end, 37)) <= set(seen)
+    assert (seen, seen[-1]) == (sorted(seen), end)
 
 
 def test_a_new_destination_may_begin_with_now(world: World) -> None:
