@@ -96,6 +96,7 @@ class Node:
         births_per_second: How many sandboxes start in a simulated second.
         mean_pause_secs: How long a sandbox sits idle in the middle of its life, on average.
         long_fields: Whether fields over 4,096 bytes are written, as with `journalctl --all`, or are null.
+        starts_us: When the journal begins, in microseconds since 1970.
 
     Example:
         >>> len(list(Node(7).journal_json(records=3)))
@@ -110,12 +111,14 @@ class Node:
         births_per_second: float = 3.0,
         mean_pause_secs: float = 15.0,
         long_fields: bool = True,
+        starts_us: int = _STARTS_US,
     ) -> None:
         self.seed = seed
         rng = random.Random(f"node/{seed}")
         texts = {kind: rng.randbytes(16).hex().encode() for kind in ("boot", "machine", "stream")}
         texts |= {"host": name.encode(), "daemon": b"812"}
-        self._values = NodeValues(texts, rng.randbytes(16).hex().encode(), _STARTS_US - rng.randrange(10**13))
+        self._values = NodeValues(texts, rng.randbytes(16).hex().encode(), starts_us - rng.randrange(10**13))
+        self._starts_us = starts_us
         self._rate = births_per_second
         self._pause = mean_pause_secs
         self._long_fields = long_fields
@@ -165,8 +168,8 @@ class Node:
         templates = lives(form, long_fields=self._long_fields)
         rng = random.Random(f"births/{self.seed}")
         living: list[_Living] = []
-        first, number, window_us = 0, 0, _STARTS_US
-        birth_us = float(_STARTS_US)
+        first, number, window_us = 0, 0, self._starts_us
+        birth_us = float(self._starts_us)
         while first < records:
             born = []
             window_us += _WINDOW_US

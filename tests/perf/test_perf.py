@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 from tests.perf.bench import table
+from tests.perf.outage import Arriving, Spooled, syslog_line
 from tests.perf.volume import Memory, resident_mib
+from tests.simulator import Node
+from tests.unit.store.rows import evidence
+
+from kata_audit.clock import ManualClock
+from kata_audit.store.writer import open_writer
 
 HERE = Path(__file__).parent
 GROWTH = re.compile(r"growth from the second to the last ([+-][0-9.]+)%")
@@ -81,3 +87,35 @@ def test_the_load_on_a_collector_is_measured() -> None:
 
     assert done.returncode == 0, done.stderr
     assert re.match(r"(\d[\d,]*) records sent, \1 durable", done.stdout)
+
+
+def test_what_an_outage_delays_is_seen_from_the_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is timed where its number says so; each one is counted, also over a file that is thrown away meanwhile."""
+    lines = [syslog_line(entry)[1] for entry in Node(7).journal_json(150)]
+    with open_writer(tmp_path / "store", clock=ManualClock(), node="lab/outage") as writer:
+        writer.append(evidence(lines))
+        spooled = Spooled(tmp_path / "store" / "spool")
+        assert len(spooled.look()) == 2
+        assert spooled.look() == []
+    path = tmp_path / "near"
+    arriving = Arriving(path, spooled)
+    monkeypatch.setattr("tests.perf.outage._KEEP_BYTES", 0)
+
+    path.write_text("".join(f'{{"log.record.uid":"a/b/{seq}"}}\n' for seq in range(120)) + '{"log.record.uid":"a/b/120')
+    assert len(arriving.look()) == 2
+    with path.open("a") as file:
+        assert arriving.look() == []
+        file.write('"}\n')
+    assert arriving.look() == []
+    path.write_text('{"log.record.uid":"a/b/7"}\n')
+    arriving.look()
+    arriving.close()
+    assert (arriving.newest, bytes(arriving.counts[:122])) == (121, bytes([1] * 7 + [2] + [1] * 113 + [0]))
+
+
+def test_an_entry_of_the_journal_is_written_as_syslog_does() -> None:
+    entry = b'{"__REALTIME_TIMESTAMP":"1795631134191964","SYSLOG_IDENTIFIER":"kata","_PID":"7","MESSAGE":"%s"}'
+
+    when = b"2026-11-25T18:25:34.191964+00:00"
+    assert syslog_line(entry % b"text") == (1795631134191964, when + b" worker-7 kata[7]: text\n")
+    assert syslog_line(entry % b"two\\nlines") == (1795631134191964, b"")
