@@ -22,8 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.evidence import DATA
 from tests.exports import source
-from tests.loopback import closed_port
+from tests.servers.fluent_bit import fluent_bit_sink
 from tests.servers.loki_server import can_run as loki_is_here
 from tests.servers.loki_server import loki
 from tests.servers.search_server import OPENSEARCH, search_server
@@ -86,19 +85,6 @@ _OUTPUTS = {
     "loki": "    Name loki\n    Labels job=theirs\n    Structured_Metadata_Map_Keys $metadata\n    Remove_Keys metadata\n    Drop_Single_Key raw\n",
     "forward": "    Name forward\n    Require_ack_response On\n",
 }
-_SINK = """
-[SERVICE]
-    Flush 0.2
-    Log_Level error
-[INPUT]
-    Name forward
-    Listen 127.0.0.1
-    Port {port}
-[OUTPUT]
-    Name file
-    Match *
-    File {folder}/took
-"""
 
 
 class Took(NamedTuple):
@@ -219,37 +205,13 @@ def to_loki(folder: Path, records: int) -> tuple[Took, Took]:
         )
 
 
-@contextmanager
-def sink(folder: Path) -> Iterator[tuple[int, Callable[[], int]]]:
-    """Run a Fluent Bit that takes Forward and writes lines; give its port, and what counts them."""
-    port, path = closed_port(), folder / "took"
-    (folder / "sink.conf").write_text(_SINK.format(port=port, folder=folder))
-    path.write_bytes(b"")
-    lines, at = 0, 0
-
-    def count() -> int:
-        nonlocal lines, at
-        with path.open("rb") as file:
-            file.seek(at)
-            new = file.read()
-        at, lines = at + len(new), lines + new.count(b"\n")
-        return lines
-
-    with subprocess.Popen([FLUENT_BIT, "sink.conf"], cwd=folder, stdout=subprocess.DEVNULL) as server:
-        time.sleep(2)
-        try:
-            yield port, count
-        finally:
-            server.kill()
-
-
 def to_forward(folder: Path, records: int) -> tuple[Took, Took]:
     """Measure events of one Fluent Bit, which writes them to a file."""
-    with sink(folder) as (port, count):
-        settings = f'url = "tcp://127.0.0.1:{port}"\ngzip = false'
+    with fluent_bit_sink(folder) as server:
+        settings = f'url = "tcp://127.0.0.1:{server.port}"\ngzip = false'
         return best(
-            lambda: measured(lambda: export(folder, "forward", settings), count, records),
-            lambda: measured(lambda: fluent_bit(folder, "forward", port, "timestamp"), count, records),
+            lambda: measured(lambda: export(folder, "forward", settings), server.count, records),
+            lambda: measured(lambda: fluent_bit(folder, "forward", server.port, "timestamp"), server.count, records),
         )
 
 

@@ -1,4 +1,4 @@
-"""A real Fluent Bit of a test's own, on loopback: the one inside Tenzir's engine, which prints what it took."""
+"""A real Fluent Bit of a test's own, on loopback: the one inside Tenzir's engine, which prints what it took, and one by itself."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.loopback import closed_port
+from tests.servers.shippers import FLUENT_BIT
 
 VERSION = "6.20.0"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -68,6 +69,68 @@ def fluent_bit(folder: Path, plugin: str, options: Mapping[str, str] = {}, *, tl
             running.wait_for(lambda: process.poll() is not None or _listens(port), _READY_SECS)
             assert process.poll() is None, (folder / "log").read_text()
             yield running
+        finally:
+            process.kill()
+
+
+_SINK = """
+[SERVICE]
+    Flush 0.2
+    Log_Level error
+{kept}
+[INPUT]
+    Name forward
+    Listen 127.0.0.1
+    Port {port}
+{filed}
+[OUTPUT]
+    Name file
+    Match *
+    File {folder}/took
+"""
+
+
+class Sink:
+    """A Fluent Bit that takes Forward and writes lines: its port, and what it wrote, also in an earlier life."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port, self._path = port, folder / "took"
+        self._lines = self._at = 0
+
+    def count(self) -> int:
+        """Count the lines up to now."""
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            new = file.read()
+        self._at, self._lines = self._at + len(new), self._lines + new.count(b"\n")
+        return self._lines
+
+    def read(self) -> bytes:
+        """Give the lines; where it was killed, one may have no end."""
+        return self._path.read_bytes()
+
+
+@contextmanager
+def fluent_bit_sink(folder: Path, *, is_filed: bool = False) -> Iterator[Sink]:
+    """Run one until the block ends; what it wrote before, and what it keeps in files, stays in the folder.
+
+    Args:
+        folder: Its own; must be there.
+        is_filed: Whether it keeps in files what it acknowledged and has not written yet; else in memory.
+    """
+    port = closed_port()
+    kept = f"    storage.path {folder}/buffer" if is_filed else ""
+    filed = "    storage.type filesystem" if is_filed else ""
+    (folder / "sink.conf").write_text(_SINK.format(port=port, folder=folder, kept=kept, filed=filed))
+    (folder / "took").touch()
+    with subprocess.Popen([FLUENT_BIT, "sink.conf"], cwd=folder, stdout=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + _READY_SECS
+            while not _listens(port):
+                assert process.poll() is None, "it ended"
+                assert time.monotonic() < until, "it does not listen"
+                time.sleep(0.05)
+            yield Sink(port, folder)
         finally:
             process.kill()
 

@@ -27,7 +27,8 @@ _TIME: Final = "@timestamp"
 _LEVEL: Final = 1
 """How hard gzip tries."""
 _LIMIT_SECS: Final = 60.0
-"""A bulk request waits for every shard that it writes to."""
+_SHARD_LIMIT: Final = "timeout=30s"
+"""A bulk request waits for every shard that it writes to: so long, by its own clock, that it can still say so."""
 _MAX_ANSWER_BYTES: Final = 16 << 20
 _LONGEST_VALUE: Final = 8_000
 """Characters of an attribute in OpenSearch, whose terms hold 32,766 bytes, the attribute's name among them."""
@@ -144,7 +145,7 @@ class Elastic:
         packed = {"Content-Encoding": "gzip"} if self._one.gzip else {}
         return self._session.request(
             "POST",
-            f"{self._url}{BULK_PATH}?{FILTER}",
+            f"{self._url}{BULK_PATH}?{FILTER}&{_SHARD_LIMIT}",
             gzip.compress(body, _LEVEL, mtime=0) if self._one.gzip else body,
             {"Content-Type": "application/x-ndjson", **packed, **headers},
         )
