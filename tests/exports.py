@@ -47,13 +47,13 @@ class Taking:
         self.closed = True
 
 
-def source(root: Path, query: str = "", *, raw: bool = False, words: FieldSetName = FieldSetName.OTEL) -> StoreSource:
-    """Read a store as a destination wants it."""
+def source(root: Path, query: str = "", *, raw: bool = False, words: FieldSetName | None = FieldSetName.OTEL) -> StoreSource:
+    """Read a store as a destination wants it; without words as evidence."""
 
     def opened() -> AbstractContextManager[Reader]:
         return reading(root)
 
-    wanted = Wanted(parse_query(query), raw, fieldset(words))
+    wanted = Wanted(parse_query(query), raw, None if words is None else fieldset(words))
     return StoreSource(opened, lambda: read_checkpoint(Layout(root)), wanted)
 
 

@@ -45,7 +45,7 @@ def receiving(
     """Run a collector with a listener until the block ends; then what came is sealed."""
     clock, wake, stop, paused = SystemClock(), Event(), Event(), Event()
     inlet = Inlet(str(one.kind), one.name, "default", clock=clock, wake=wake, room_bytes=room_bytes)
-    declared = Declared("lab", NODE, one.transport)
+    declared = Declared("lab", NODE, one.transport, one.evidence_of)
     problems: list[BaseException] = []
     with (
         open_writer(root, clock=clock) as writer,

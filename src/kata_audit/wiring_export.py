@@ -145,7 +145,8 @@ def _exporting(
     folder, layout = export_outbox(root, one.name), Layout(root)
     exporter = record_exporter(one)
     opened.callback(exporter.close)
-    wanted = Wanted(parse_query(one.query), one.raw, fieldset(one.fields or FIELDS[one.kind]), form_of(one))
+    words = None if one.evidence else fieldset(one.fields or FIELDS[one.kind])
+    wanted = Wanted(parse_query(one.query), one.raw, words, form_of(one))
     return Exporting(
         one,
         exporter,

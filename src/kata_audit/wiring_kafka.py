@@ -39,7 +39,7 @@ def kafka_watches(config: "Config", node: str) -> "list[KafkaWatch]":
     clock, watches = SystemClock(), list[KafkaWatch]()
     for one in config.kafka:
         reading = Reading(one.name, one.topic, one.tenant or config.tenant, clock=clock)
-        declared = Declared(node.partition("/")[0], node, one.transport)
+        declared = Declared(node.partition("/")[0], node, one.transport, one.evidence_of)
         watches.append(KafkaWatch(one.name, reading, partial(open_topic, one, declared), clock=clock))
     return watches
 

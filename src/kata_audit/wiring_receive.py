@@ -37,7 +37,7 @@ def receiving(config: "Config", node: str, wake: Event) -> Iterator["list[Watch]
     with ExitStack() as opened:
         for one in config.receive:
             inlet = Inlet(str(one.kind), one.name, one.tenant or config.tenant, clock=SystemClock(), wake=wake)
-            declared = Declared(node.partition("/")[0], node, one.transport)
+            declared = Declared(node.partition("/")[0], node, one.transport, one.evidence_of)
             opened.enter_context(Listener(one, declared, inlet, _serve(one)))
             watches.append(InletWatch(inlet, f"{one.kind}-{one.name}"))
         yield [*watches, *kafka_watches(config, node)]

@@ -117,7 +117,7 @@ def compare(baselines: Baselines, learned: Learned, rows: pa.Table) -> tuple[Lea
     Returns:
         What was learned, and the findings in their order.
     """
-    own = pc.fill_null(pc.starts_with(rows.column("receiver"), f"{OWN_RECEIVER}:"), False)
+    own = pc.fill_null(pc.match_substring(rows.column("receiver"), f"{OWN_RECEIVER}:"), False)
     others = rows.filter(pc.invert(own)).combine_chunks() if rows.num_rows else rows
     if not others.num_rows:
         return learned, ()

@@ -28,7 +28,7 @@ from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import OWN_RECEIVER, Origin
 
 _OWN_FINDING: Final = f"{OWN_RECEIVER}:{FINDING_KIND}"
-"""Our own findings are not judged: a finding of a finding would have no end."""
+"""Findings are not judged, ours or those that another store sent here: a finding of a finding would have no end."""
 _MARKS: Final = ("seq", "timestamp", "observed_timestamp", "origin", "node", "tenant")
 
 
@@ -106,7 +106,7 @@ class _Judging:
     def _matched(self, rows: RecordRows, clocks: Any) -> Iterator[tuple[Rule, Any]]:
         """Find the rows that rules hold for and that must be looked at one by one."""
         holding = self._rules.prefilter.holding(rows)
-        own = pc.fill_null(pc.starts_with(rows.column("receiver"), _OWN_FINDING), False)
+        own = pc.fill_null(pc.ends_with(rows.column("receiver"), _OWN_FINDING), False)
         some_own = pc.any(own).as_py()
         watermarks = pc.max_element_wise(pc.subtract(clocks, self._rules.lateness_ns), self._stream.watermark_ns)
         for number, those in holding:

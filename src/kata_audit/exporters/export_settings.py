@@ -55,6 +55,8 @@ class Export:
     """Which records are sent, as `search` takes it; left out, all of them."""
     raw: bool = False
     """Whether the frame as it was received is sent with each record."""
+    evidence: bool = False
+    """Whether records are sent as the evidence that they are, for another kata-audit (`evidence_of` there)."""
     backlog: bool = True
     """Whether a new destination is sent what the store held before."""
     into: str | None = None
@@ -85,6 +87,7 @@ class Export:
 
 _BY_BULK: Final = frozenset({ExportKind.ELASTICSEARCH, ExportKind.OPENSEARCH})
 _BY_HTTP: Final = frozenset({*_BY_BULK, ExportKind.LOKI, ExportKind.SPLUNK, ExportKind.OTLP})
+_FOR_EVIDENCE: Final = frozenset({ExportKind.FILE, ExportKind.FORWARD, ExportKind.KAFKA, ExportKind.OTLP})
 _INDEX: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 _TENANT: Final = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
 _WITHOUT_URL: Final = frozenset({ExportKind.FILE})
@@ -122,6 +125,7 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         and not _INDEX.fullmatch(one.into)
     ):
         yield "into", "`into` is no data stream or index: small letters, digits, and `._-` behind the first"
+    yield from _mistakes_of_evidence(one)
     if one.kind is ExportKind.LOKI:
         yield from _mistakes_of_loki(one)
     if one.kind is ExportKind.SPLUNK:
@@ -136,6 +140,18 @@ def mistakes_of_export(one: Export) -> Iterator[tuple[str, str]]:
         yield "sasl", f"`sasl` is nothing for kind `{one.kind}`"
     if one.kind is ExportKind.SYSLOG:
         yield from _mistakes_of_syslog(one)
+
+
+def _mistakes_of_evidence(one: Export) -> Iterator[tuple[str, str]]:
+    """Say what evidence cannot be sent with, or through."""
+    if not one.evidence:
+        return
+    if one.kind not in _FOR_EVIDENCE:
+        yield "evidence", f"kind `{one.kind}` carries no evidence; say one of: {', '.join(sorted(_FOR_EVIDENCE))}"
+    if one.fields is not None:
+        yield "fields", "`fields` is nothing for evidence: it has names of its own"
+    if one.raw:
+        yield "raw", "`raw` is nothing for evidence: the frame is part of it"
 
 
 def _mistakes_of_loki(one: Export) -> Iterator[tuple[str, str]]:

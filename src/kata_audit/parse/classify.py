@@ -10,14 +10,11 @@ from typing import TypeAlias
 from kata_audit.parse.draft import Draft
 from kata_audit.schema.record import RetentionClass
 from kata_audit.schema.severity import INFO
-from kata_audit.schema.source import OWN_RECEIVER, Origin, Transport, is_own, transport_of
+from kata_audit.schema.source import Origin, Transport, own_kind, transport_of
 
 _Facts: TypeAlias = tuple[str, str | None, str, int | None, bool]
 """What decides: receiver, stated class, origin, severity, and whether the record joins two identities."""
-_OWN_CLASS = {
-    f"{OWN_RECEIVER}:access": RetentionClass.ACCESS,
-    f"{OWN_RECEIVER}:review": RetentionClass.REVIEW,
-}
+_OWN_CLASS = {"access": RetentionClass.ACCESS, "review": RetentionClass.REVIEW}
 
 
 def classify(draft: Draft, receivers: Sequence[str]) -> list[str]:
@@ -47,8 +44,9 @@ def classify(draft: Draft, receivers: Sequence[str]) -> list[str]:
 
 
 def _class_of(receiver: str, stated: str | None, origin: str, severity: int | None, joins: bool) -> str:  # noqa: FBT001
-    if is_own(receiver):
-        return _OWN_CLASS.get(receiver, RetentionClass.SECURITY)
+    own = own_kind(receiver)
+    if own is not None:
+        return _OWN_CLASS.get(own, RetentionClass.SECURITY)
     if stated == RetentionClass.SECURITY:
         return stated
     if stated == RetentionClass.AUDIT or (joins and origin == Origin.HOST):

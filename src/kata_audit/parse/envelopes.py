@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from kata_audit.parse.broken_lines import Broken, join_broken
 from kata_audit.parse.dialects import auditd, host_kernel, journald
 from kata_audit.parse.dialects.journal_native import is_native
+from kata_audit.parse.dialects.registry import DIALECTS
 from kata_audit.parse.draft import Draft
 from kata_audit.parse.frames.audit_eventlist import read_item
 from kata_audit.parse.frames.cri import join_partials, read_lines, read_path
@@ -21,7 +22,7 @@ from kata_audit.parse.line_envelopes import Lines, dialect_of_file, program_of_f
 from kata_audit.parse.texts import decode, journal_text
 from kata_audit.schema.record import Component, EvidenceRows, ParseStatus
 from kata_audit.schema.severity import SYSLOG_PRIORITY
-from kata_audit.schema.source import ORIGIN_OF, Origin, Transport, dialect_of, origin_of, transport_of
+from kata_audit.schema.source import ORIGIN_OF, Origin, Transport, dialect_of, origin_of, reader_of, transport_of
 
 _DIALECT_OF_TRANSPORT: dict[str, str] = {
     "kernel": host_kernel.DIALECT.name,
@@ -48,7 +49,7 @@ _MICROSECOND_DIGITS = range(1, 17)
 
 
 _OTHER = Component.OTHER
-_OF_ONE_SANDBOX = "fifo:"
+_OF_ONE_SANDBOX = "fifo"
 """Receivers whose every source is one hypervisor's, in the folder of its sandbox."""
 
 
@@ -85,7 +86,7 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
     by_transport: dict[Transport, list[int]] = {}
     receivers = evidence.column("receiver").to_pylist()
     transports = {receiver: transport_of(receiver) for receiver in set(receivers)}
-    dialects = {receiver: dialect_of(receiver) for receiver in transports}
+    dialects = {receiver: _known_dialect(receiver) for receiver in transports}
     for row, (receiver, raw) in enumerate(zip(receivers, raws, strict=True)):
         if raw is None:
             draft.column("parse_status")[row] = ParseStatus.FRAGMENT
@@ -111,11 +112,17 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
                 _extend(texts, read_guest_lines(draft, rows, lines, declared))
             else:
                 if transport is Transport.HOST_FILE:
-                    if ones := [row for row in rows if receivers[row].startswith(_OF_ONE_SANDBOX)]:
+                    if ones := [row for row in rows if reader_of(receivers[row]) == _OF_ONE_SANDBOX]:
                         _state_sandboxes(draft, evidence, ones)
                     declared = _state_programs(draft, evidence, rows, declared)
                 _extend(texts, read_host_lines(draft, rows, lines, declared))
     return texts
+
+
+def _known_dialect(receiver: str) -> str | None:
+    """Read the declared dialect; one that only a newer version knows, which sent the record here, is none."""
+    dialect = dialect_of(receiver)
+    return dialect if dialect in DIALECTS else None
 
 
 def _extend(texts: Texts, lines: Lines) -> None:

@@ -7,7 +7,7 @@ than `MAX_FRAME`. What a frame means is not asked here.
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from kata_audit.parse.frames.audit_eventlist import scan_eventlist
 from kata_audit.parse.frames.journal_export import scan_export
 from kata_audit.parse.frames.lines import scan_lines
-from kata_audit.schema.record import EVIDENCE_SCHEMA, EvidenceRows
+from kata_audit.schema.record import EVIDENCE_SCHEMA, TIME_TYPE, EvidenceRows
 from kata_audit.schema.source import Chunk, Transport
 
 MAX_FRAME = 256 * 1024
@@ -77,6 +77,8 @@ def split(held: Held, chunk: Chunk) -> tuple[Held, EvidenceRows]:
     """
     if chunk.offset != held.offset + len(held.data):
         raise ValueError(f"chunk begins at {chunk.offset}, {held.offset + len(held.data)} was expected")
+    if chunk.frames:
+        return Held(offset=chunk.offset + len(chunk.data)), _sealed_rows(chunk)
     data = held.data + chunk.data if held.data else chunk.data
     ends, scanned = _SCANNERS[chunk.source.transport](data, held.scanned, MAX_FRAME)
     frames, group = _Frames([held.given], []), held.group
@@ -126,6 +128,31 @@ def _rows(chunk: Chunk, data: bytes, base: int, frames: _Frames) -> EvidenceRows
             pa.array(cursors, pa.string()),
             pa.Array.from_buffers(pa.large_binary(), count, [None, edges, pa.py_buffer(data)]),
             pa.repeat(source.tenant, count),
+        ],
+        schema=EVIDENCE_SCHEMA,
+    )
+
+
+def _sealed_rows(chunk: Chunk) -> EvidenceRows:
+    """Make evidence rows of frames that another store of ours had sealed: what it is there, each keeps; `seq` is new."""
+    ends = list(accumulate(len(frame.raw) for frame in chunk.frames))
+    places = [
+        frame.place._replace(stream=chunk.stream, position=None, name=frame.name)  # the source's own name is in its bytes
+        for frame in chunk.frames
+    ]
+    if chunk.names:
+        told = dict(chunk.names)
+        places = [place._replace(position=told.get(end)) for place, end in zip(places, ends, strict=True)]
+    kind = chunk.source.name
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.nulls(len(ends), pa.uint64()),
+            pa.array([frame.observed_ns for frame in chunk.frames], pa.int64()).cast(TIME_TYPE),
+            pa.array([frame.node for frame in chunk.frames], pa.string()),
+            pa.array([f"{kind}/{frame.receiver}" for frame in chunk.frames], pa.string()),
+            pa.array(list(map(str, places)), pa.string()),
+            pa.array([frame.raw for frame in chunk.frames], pa.large_binary()),
+            pa.repeat(chunk.source.tenant, len(ends)),
         ],
         schema=EVIDENCE_SCHEMA,
     )

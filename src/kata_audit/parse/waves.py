@@ -26,6 +26,7 @@ from kata_audit.parse.fragments import Pieces, join_pieces
 from kata_audit.parse.identity_crio import from_crio
 from kata_audit.parse.losses import state_losses
 from kata_audit.parse.secret_edits import MARKS
+from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.record import TIME_TYPE, WORD_TYPE, Component, EvidenceRows, ParseStatus, RecordRows
 from kata_audit.schema.severity import TEXT_OF
 from kata_audit.schema.source import Origin
@@ -106,6 +107,7 @@ def _parse_slice(whole: EvidenceRows, start: int, pieces: Pieces, catalog: Catal
     _state_identities(draft, texts)
     name(draft, catalog)
     state_losses(draft)
+    _state_names(draft, evidence)
     derived = finish(draft, _arrow_columns(draft, evidence))
     more = start + len(raws) < len(whole)
     return derived.slice(0, min((row for row in draft.unfinished if more and row >= _SLICE // 2), default=len(raws)))
@@ -153,6 +155,17 @@ def _inner_wave(rows: Sequence[int], scan: Scan, guest: Sequence[bool]) -> _Wave
     return _Wave([rows[position] for position in inner.rows], inner.texts, guests, dialects)
 
 
+def _state_names(draft: Draft, evidence: EvidenceRows) -> None:
+    """State what another store of ours, which sent a record here, calls it."""
+    cursors = evidence.column("cursor")
+    for row in pc.indices_nonzero(pc.match_substring(cursors, "|")).to_pylist():
+        place = parse_cursor(cursors[row].as_py())
+        if place is not None and place.name is not None:
+            draft.attributes[row] = {**(draft.attributes[row] or {}), NAME_THERE: place.name}
+
+
+NAME_THERE = "relay.log.record.uid"
+"""The attribute that says so; no text of a guest can state it, as it is a relay's."""
 _NAMING_COMPONENTS = (Component.CONTAINERD, Component.RUNTIME_GO, None)
 """Whose messages name ids in words of their own; None is a host file whose program nothing tells."""
 _IDENTITY_OF_TEXT = ("sandbox_id", "container_id", "identity_basis", "copy_key", "fold_key")

@@ -88,6 +88,9 @@ class _Tail:
         if chunk is not None:
             self._held, rows = split(self._held or Held(offset=chunk.offset), chunk)
             self._last, self._last_ns = chunk, self._clock.now_ns()
+            if chunk.frames:  # what sealed them had masked them: a second time, marks of it would look like forged ones
+                yield self._new(rows)
+                return
             self._waiting, ready = mask_onward(self._waiting, rows, self._key, in_line=self._held.group is not None)
             yield self._new(ready)
         elif self._last is not None and self.follower.ended:

@@ -4,7 +4,7 @@ Identities and actors are filled from all that is known when a record is read. W
 is known later: a record that left before its pod was known leaves without it, and its sandbox's id joins the two.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -13,15 +13,20 @@ import pyarrow as pa
 from kata_audit.errors import StoreError
 from kata_audit.pipeline.export import Sealed
 from kata_audit.predicate.tree import Compare, Op, Predicate, all_of
+from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSet, spell_record
 from kata_audit.schema.record import RECORD_SCHEMA, RecordRows
+from kata_audit.schema.source import Frame
 from kata_audit.store.answers import EVERYTHING_IN_SCOPE, Order, Reader
+from kata_audit.wire.evidence import NAME, encode_evidence
 
 _INSIDE: Final = frozenset({"raw", "batch", "index", "frame_group", "fold_key"})
 """Columns that mean nothing outside the store, and the frame itself, which is sent where it is asked for."""
 _READ: Final = 32_768
 """Numbers that are read at a time: however much waits, and however large its segments are, no more of it is held."""
+_OF_EVIDENCE: Final = ("seq", "observed_timestamp", "node", "receiver", "cursor", "timestamp")
+"""What leaves of a record that is sent as evidence beside its frame; its own time is for what carries it."""
 _TOGETHER: Final = 2_000
 """Records that are spelled at a time: what memory they take has this bound."""
 
@@ -32,14 +37,14 @@ class Wanted(NamedTuple):
     Attributes:
         where: Which records.
         raw: Whether with the frame as received.
-        fieldset: In whose words.
+        fieldset: In whose words; None for evidence.
         form: Gives a document that has them another form; it is asked in the thread that reads, so that the time it takes
             is not added to the destination's. None for documents as they are.
     """
 
     where: Predicate
     raw: bool
-    fieldset: FieldSet
+    fieldset: FieldSet | None
     form: Callable[[Exported], Any] | None = None
 
 
@@ -94,22 +99,42 @@ class StoreSource:
             yield self._parts(reader, status.origin, after, status.sealed_to)
 
     def _parts(self, reader: Reader, origin: str, after: int, end: int) -> Iterator[Sealed]:
-        columns = exported_columns(raw=self._wanted.raw)
+        columns = self._columns()
         for low in range(after, end, _READ):
             high = min(low + _READ, end)
             where = all_of(self._wanted.where, Compare("seq", Op.GE, low), Compare("seq", Op.LT, high))
             for rows in reader.scan(EVERYTHING_IN_SCOPE, where, columns, order=Order("seq")):
                 for first in range(0, rows.num_rows, _TOGETHER):
-                    records = [self._exported(record, origin) for record in records_of(rows.slice(first, _TOGETHER))]
+                    records = self._spelled(rows.slice(first, _TOGETHER), origin)
                     yield Sealed(records, records[-1].seq + 1)
             yield Sealed((), high)
 
-    def _exported(self, record: Mapping[str, Any], origin: str) -> Exported:
+    def _columns(self) -> Sequence[str]:
+        is_evidence = self._wanted.fieldset is None
+        return (*_OF_EVIDENCE, "raw") if is_evidence else exported_columns(raw=self._wanted.raw)
+
+    def _spelled(self, rows: RecordRows, origin: str) -> list[Exported]:
+        if self._wanted.fieldset is not None:
+            return [self._exported(record, None, origin) for record in records_of(rows)]
+        records, raws = records_of(rows.select(_OF_EVIDENCE)), rows.column("raw").to_pylist()
+        return [self._exported(record, raw, origin) for record, raw in zip(records, raws, strict=True)]
+
+    def _exported(self, record: Mapping[str, Any], raw: bytes | None, origin: str) -> Exported:
         seq = int(record["seq"])
         name = f"{origin}/{seq}"
         time_ns = int(record.get("timestamp", record["observed_timestamp"]))
-        spelled = Exported(name, seq, time_ns, record, spell_record(self._wanted.fieldset, record, name))
+        fieldset = self._wanted.fieldset
+        document = _evidence(record, raw, name) if fieldset is None else spell_record(fieldset, record, name)
+        spelled = Exported(name, seq, time_ns, record, document)
         return spelled if self._wanted.form is None else spelled._replace(document=self._wanted.form(spelled))
+
+
+def _evidence(record: Mapping[str, Any], raw: bytes | None, name: str) -> Mapping[str, Any]:
+    """Spell a record as evidence; one that was redacted is its name alone."""
+    place = parse_cursor(str(record.get("cursor", "")))
+    if raw is None or place is None:
+        return {NAME: name}
+    return encode_evidence(Frame(record["node"], record["receiver"], place, record["observed_timestamp"], name, raw))
 
 
 def exported_columns(*, raw: bool) -> tuple[str, ...]:

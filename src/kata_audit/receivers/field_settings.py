@@ -32,6 +32,10 @@ class FieldSettings:
     time_field: str = ""
     """Field that holds the record's time, in seconds since 1970 or as RFC 3339; of Forward and OTLP it is not asked."""
 
+    evidence_of: tuple[str, ...] = ()
+    """Nodes whose records, exported with `evidence`, are taken as what they were there, such as `lab/*`: whoever may send
+    here is believed to be any of them. Left out, nobody is."""
+
     @property
     def fields(self) -> Fields:
         """Which fields of a record carry what."""

@@ -9,13 +9,13 @@ for few bytes; while they wait for a disk, nothing more is read from any connect
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from hashlib import blake2b
 from threading import Event, Lock
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from kata_audit.clock import Clock
 from kata_audit.receivers.base import Follower, Told
+from kata_audit.receivers.recent import AGAIN, TELL_NS, Recent
 from kata_audit.receivers.rest import Ended
 from kata_audit.receivers.shipped import Line
 from kata_audit.schema.cursor import Cursor
@@ -27,21 +27,18 @@ MOST_STREAMS: Final = 4096
 """How many sources are kept apart; where there are more, those that have been silent longest are ended."""
 _IDLE_NS: Final = 600 * 1_000_000_000
 """How long a source may be silent until it is forgotten; when it speaks again it is a new stream."""
-_MOST_CURSORS: Final = 65_536
-"""How many of the newest cursors tell that a line was sent before."""
 _MOST_PEERS: Final = 64
 """How many peers that were refused are told of in a minute."""
-_TELL_NS: Final = 60 * 1_000_000_000
 _BEGUN: Final = "A node began to send through another shipper. Nothing here proves that all of it arrives."
 _DROPPED: Final = "Datagrams were dropped: there was no room for them, and nobody keeps them."
 _REFUSED: Final = "Somebody who may not send here was refused."
-_AGAIN: Final = "Lines were sent again, and were not taken a second time."
 
 
 class _Owner(NamedTuple):
     node: str
     transport: Transport
     path: str
+    store: str
 
 
 class _Ticket:
@@ -72,7 +69,7 @@ class ShippedStream:
         self.name = self.stream = stream
         self.behind = 0
         self._source, self._inlet = source, inlet
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[Line] = deque()
         self._given = self.end = self.durable = 0
         self._tickets: deque[tuple[int, _Ticket]] = deque()
         self._told = list(told)
@@ -85,10 +82,10 @@ class ShippedStream:
         """Whether it has been silent for long and all of it is durable."""
         return self.is_over
 
-    def add(self, data: bytes, ticket: _Ticket) -> None:
+    def add(self, line: Line, ticket: _Ticket) -> None:
         """Put a line at the end, for which the ticket waits. The inlet's lock is held."""
-        self._lines.append(data)
-        self.end += len(data)
+        self._lines.append(line)
+        self.end += len(line.data)
         self.spoken_ns = self._inlet.clock.now_ns()
         self.wait(ticket)
 
@@ -111,13 +108,14 @@ class ShippedStream:
     def poll(self, size: int) -> Chunk | None:
         """Give lines that have come since the last call, whole ones, about `size` bytes; None where none has."""
         with self._inlet.lock:
-            taken: list[bytes] = []
+            taken: list[Line] = []
             while self._lines and size > 0:
                 taken.append(self._lines.popleft())
-                size -= len(taken[-1])
+                size -= len(taken[-1].data)
         if not taken:
             return None
-        chunk = Chunk(self._source, self.stream, self._given, b"".join(taken), self._inlet.clock.now_ns())
+        data, frames = b"".join(line.data for line in taken), [line.frame for line in taken if line.frame is not None]
+        chunk = Chunk(self._source, self.stream, self._given, data, self._inlet.clock.now_ns(), frames=frames)
         self._given += len(chunk.data)
         return chunk
 
@@ -138,9 +136,9 @@ class ShippedStream:
     def told(self) -> Iterator[Told]:
         """Tell once that the source began, and now and then how many of its lines were sent again; see `Follower`."""
         now = self._inlet.clock.now_ns()
-        if self._again and not 0 <= now - self._again_ns < _TELL_NS:
+        if self._again and not 0 <= now - self._again_ns < TELL_NS:
             details = {"log.records.repeated": str(self._again)}
-            self._told.append(Told("collect.repeated", _AGAIN, details=details))
+            self._told.append(Told("collect.repeated", AGAIN, details=details))
             self._again, self._again_ns = 0, now
         while self._told:
             yield self._told.pop(0)
@@ -175,7 +173,7 @@ class Inlet:
         self._kind, self._name, self._tenant, self._wake, self._room = kind, name, tenant, wake, room_bytes
         self._streams: OrderedDict[_Owner, ShippedStream] = OrderedDict()
         self._new: list[ShippedStream] = []
-        self._cursors: OrderedDict[tuple[_Owner, bytes], ShippedStream] = OrderedDict()
+        self._recent = Recent[ShippedStream]()
         self._introduced: set[tuple[str, Transport]] = set()
         self._waiting = self._lost = self._refused_ns = 0
         self._refused: dict[tuple[str, str], int] = {}
@@ -195,19 +193,15 @@ class Inlet:
         ticket.missing = 1
         with self.lock:
             for line in lines:
-                owner = _Owner(line.node, line.transport, line.path)
-                mark = None if line.cursor is None else blake2b(line.cursor.encode(), digest_size=16).digest()
-                known = None if mark is None else self._cursors.get((owner, mark))
+                owner = _Owner(line.node, line.transport, line.path, line.store)
+                known = self._recent.find(owner, line.cursor)
                 if known is not None:
                     known.repeat(ticket)
                     continue
                 stream = self._stream(owner)
-                stream.add(line.data, ticket)
+                stream.add(line, ticket)
                 self._waiting += len(line.data)
-                if mark is not None:
-                    self._cursors[owner, mark] = stream
-                    if len(self._cursors) > _MOST_CURSORS:
-                        self._cursors.popitem(last=False)
+                self._recent.keep(owner, line.cursor, stream)
             ticket.missing -= 1
             is_done = not ticket.missing
         if is_done:
@@ -232,7 +226,7 @@ class Inlet:
             if self._lost:
                 told.append(Told("collect.lost", _DROPPED, str(self._lost)))
                 self._lost = 0
-            if self._refused and not 0 <= now - self._refused_ns < _TELL_NS:
+            if self._refused and not 0 <= now - self._refused_ns < TELL_NS:
                 for (peer, why), count in self._refused.items():
                     details = {"client.address": peer, "error.message": why, "count": str(count)}
                     told.append(Told("collect.refused", _REFUSED, details=details))

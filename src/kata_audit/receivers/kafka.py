@@ -7,6 +7,9 @@ from again; what comes again from there is left out where its own stream has it 
 how far all is durable (law L4), for people who look there, and to count what was lost; nothing is read from there on it.
 
 What retention has removed before it was read is told as lost, by the offsets.
+
+What another store of ours sealed keeps its place there as its cursor's; `start` then counts the records of its message and
+stream up to it. It has a name for ever, by which it is known where its sender, who sends at least once, sent it twice.
 """
 
 import re
@@ -20,10 +23,11 @@ from urllib.parse import quote
 
 from kata_audit.clock import Clock
 from kata_audit.receivers.base import Follower, Told
+from kata_audit.receivers.recent import AGAIN, TELL_NS, Recent
 from kata_audit.receivers.rest import Ended
 from kata_audit.receivers.shipped import Line
 from kata_audit.schema.cursor import Cursor
-from kata_audit.schema.source import Chunk, Source
+from kata_audit.schema.source import Chunk, Frame, Source
 
 ROOM_BYTES: Final = 8 << 20
 """How much may wait to become durable until no more messages are taken."""
@@ -112,6 +116,15 @@ class _Known(NamedTuple):
     end: int
 
 
+class _Piece(NamedTuple):
+    """What is given as a whole: the lines of a message, from byte `start` of its stream on, or one frame, its `start`-th."""
+
+    offset: int
+    start: int
+    data: bytes
+    frame: Frame | None = None
+
+
 class Partition:
     """What has been read of one partition, and how far all of it is durable.
 
@@ -154,6 +167,7 @@ class KafkaStream:
         known: What the store has of it, if anything.
         clock: For times.
         told: What is to be told of it.
+        is_sealed: Whether it is of frames that another store of ours had sealed; its bytes are counted from 0 then.
 
     Attributes:
         behind: Up to which byte all was durable before.
@@ -164,17 +178,25 @@ class KafkaStream:
     waits = True
 
     def __init__(
-        self, stream: str, source: Source, partition: Partition, known: _Known | None, *, clock: Clock, told: Sequence[Told]
+        self,
+        stream: str,
+        source: Source,
+        partition: Partition,
+        known: _Known | None,
+        *,
+        clock: Clock,
+        told: Sequence[Told],
+        is_sealed: bool = False,
     ) -> None:
         self.name = self.stream = stream
-        self.behind = known.end if known is not None else 0
+        self.behind = known.end if known is not None and not is_sealed else 0
         self.is_over = False
         self._offset = known.position.offset if known is not None else -1
         self._spoken_ns = clock.now_ns()
         self._source, self._partition, self._known = source, partition, known
         self._clock, self._told = clock, list(told)
         self._given = self._end = self._durable = self.behind
-        self._lines: deque[tuple[int, bytes]] = deque()
+        self._pieces: deque[_Piece] = deque()
         self._pending: deque[tuple[int, int]] = deque()
         self._lows: deque[tuple[int, int]] = deque()
 
@@ -183,39 +205,47 @@ class KafkaStream:
         """Whether it has been silent for long and all of it is durable."""
         return self.is_over
 
-    def add(self, offset: int, data: bytes) -> bool:
+    def add(self, offset: int, lines: Sequence[Line]) -> bool:
         """Put a message's lines at the end; say whether any byte of them is new."""
         self._spoken_ns = self._clock.now_ns()
+        frames = [line.frame for line in lines if line.frame is not None]
+        data = b"".join(line.data for line in lines)
+        done = 0
         if self._known is not None:
             position = self._known.position
-            if offset < position.offset or (offset == position.offset and position.start + len(data) <= self._known.end):
+            behind = len(frames) <= position.start if frames else position.start + len(data) <= self._known.end
+            if offset < position.offset or (offset == position.offset and behind):
                 return False
-            if offset == position.offset:  # it was durable in part
+            if offset == position.offset and frames:
+                done = position.start
+            elif offset == position.offset:  # it was durable in part
                 self._given = self._end = self._durable = position.start
             self._known = None
         self._offset = offset
-        self._lines.append((offset, data))
-        self._end += len(data)
+        pieces = [_Piece(offset, at, one.raw, one) for at, one in enumerate(frames[done:], done + 1)]
+        for piece in pieces or [_Piece(offset, self._end, data)]:
+            self._pieces.append(piece)
+            self._end += len(piece.data)
+            self._partition.waiting += len(piece.data)
         self._pending.append((self._end, offset))
-        self._partition.waiting += len(data)
         return True
 
     def poll(self, size: int) -> Chunk | None:
-        """Give lines that have come since the last call, whole messages, about `size` bytes; None where none has."""
-        if not self._lines:
+        """Give what has come since the last call, whole pieces, about `size` bytes; None where nothing has."""
+        if not self._pieces:
             return None
         begin, low = self._given, self._partition.low
-        parts: list[bytes] = []
+        taken: list[_Piece] = []
         names: list[tuple[int, str]] = []
-        while self._lines and size > 0:
-            offset, data = self._lines.popleft()
-            start = self._given
-            self._given += len(data)
-            size -= len(data)
-            parts.append(data)
-            names.append((self._given, str(Position(low, offset, start))))
+        while self._pieces and size > 0:
+            piece = self._pieces.popleft()
+            self._given += len(piece.data)
+            size -= len(piece.data)
+            taken.append(piece)
+            names.append((self._given, str(Position(low, piece.offset, piece.start))))
         self._lows.append((self._given, low))
-        return Chunk(self._source, self.stream, begin, b"".join(parts), self._clock.now_ns(), names)
+        data, frames = b"".join(one.data for one in taken), [one.frame for one in taken if one.frame is not None]
+        return Chunk(self._source, self.stream, begin, data, self._clock.now_ns(), names, frames)
 
     def acknowledge(self, end: int) -> None:
         """Take note that all of it up to byte `end` is durable."""
@@ -262,6 +292,8 @@ class Reading:
         self._new: list[KafkaStream] = []
         self._told: list[Told] = []
         self._introduced: set[tuple[str, str]] = set()
+        self._recent = Recent[bool]()
+        self._again = self._again_ns = 0
 
     @property
     def waiting(self) -> int:
@@ -338,15 +370,28 @@ class Reading:
         """Put messages into their streams."""
         for message in messages:
             partition = self._partitions[message.partition]
-            by_owner: dict[_Owner, tuple[Line, list[bytes]]] = {}
+            by_owner: dict[_Owner, list[Line]] = {}
             for line in message.lines:
-                owner = _Owner(message.partition, _mark(line))
-                by_owner.setdefault(owner, (line, []))[1].append(line.data)
+                mark = _mark(line)
+                if not self._is_repeated(mark, line):
+                    by_owner.setdefault(_Owner(message.partition, mark), []).append(line)
             parts = [
-                self._stream(owner, line, message.offset).add(message.offset, b"".join(data))
-                for owner, (line, data) in by_owner.items()
+                self._stream(owner, lines[0], message.offset).add(message.offset, lines) for owner, lines in by_owner.items()
             ]
             partition.expect(message.offset, sum(parts))
+
+    def _is_repeated(self, mark: str, line: Line) -> bool:
+        """Say whether a record that another store of ours sealed was there before; it is counted.
+
+        What was read before it may not be durable yet. It stands before it in the topic, so that it is read again first.
+        """
+        if line.frame is None:
+            return False
+        if self._recent.find(mark, line.cursor):
+            self._again += 1
+            return True
+        self._recent.keep(mark, line.cursor, True)
+        return False
 
     def _stream(self, owner: _Owner, line: Line, offset: int) -> KafkaStream:
         found = self._streams.get(owner)
@@ -357,7 +402,9 @@ class Reading:
         name = known.stream if known is not None else f"{path}{self._named}{owner.partition}-{owner.mark}-{offset}"
         source = Source(_KIND, line.node, self._tenant, line.transport)
         partition, told = self._partitions[owner.partition], self._introduce(line)
-        made = self._streams[owner] = KafkaStream(name, source, partition, known, clock=self._clock, told=told)
+        made = self._streams[owner] = KafkaStream(
+            name, source, partition, known, clock=self._clock, told=told, is_sealed=line.frame is not None
+        )
         self._new.append(made)
         return made
 
@@ -381,14 +428,18 @@ class Reading:
         return new
 
     def told(self) -> Iterator[Told]:
-        """Tell what was lost, once each."""
+        """Tell what was lost, once each, and now and then how many records were sent again."""
+        now = self._clock.now_ns()
+        if self._again and not 0 <= now - self._again_ns < TELL_NS:
+            self._told.append(Told("collect.repeated", AGAIN, details={"log.records.repeated": str(self._again)}))
+            self._again, self._again_ns = 0, now
         while self._told:
             yield self._told.pop(0)
 
 
 def _mark(line: Line) -> str:
     """Give what tells a source from others of its partition."""
-    text = f"{line.node}\0{line.transport}\0{line.path}"
+    text = f"{line.node}\0{line.transport}\0{line.path}{line.store and chr(0)}{line.store}"
     return blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
 
 

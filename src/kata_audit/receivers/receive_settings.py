@@ -87,6 +87,8 @@ def mistakes_of_receive(one: Receive) -> Iterator[tuple[str, str]]:
         yield "certificate_file", "`certificate_file` and `key_file` belong together; one is missing"
     if one.kind in _WITHOUT_SECRET and (one.secret_file is not None or one.secret_env is not None):
         yield "secret_file", f"kind `{one.kind}` knows no secret; name `client_ca_file` or `allow`"
+    if one.kind in _WITHOUT_SECRET and one.evidence_of:
+        yield "evidence_of", f"kind `{one.kind}` carries no evidence; say `forward`, `otlp` or `http`"
     if one.kind is ReceiveKind.SYSLOG_UDP and one.certificate_file is not None:
         yield "certificate_file", "datagrams are sent without TLS; say kind `syslog`, or leave it out"
     if one.client_ca_file is not None and one.certificate_file is None:

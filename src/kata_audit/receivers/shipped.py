@@ -7,17 +7,23 @@ journald's JSON again, and both are read exactly as if they had been collected h
 
 Nothing is guessed: a record whose transport nobody says is a bare line, whose origin is unknown. One record is one line: a
 line feed within it is spelled `#012`, as rsyslog does, or whoever wrote the text could begin a line as somebody else.
+
+What another store of ours has sealed and sent as evidence stays what it was there, byte by byte, where the configuration
+says whose evidence is believed.
 """
 
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 import orjson
 
-from kata_audit.schema.source import Transport
+from kata_audit.schema.source import Frame, Transport, transport_of
+from kata_audit.wire.evidence import NAME, decode_evidence
 
 _JOURNAL_FIELD: Final = re.compile(r"[A-Z0-9_]{1,64}")
 """What journald calls a field; a shipper's own are called otherwise."""
@@ -31,6 +37,7 @@ _MOST_PATH: Final = 4096
 _MOST_CURSOR: Final = 1024
 _TRANSPORTS: Final = frozenset(Transport)
 _ENTRY: Final = frozenset({Transport.JOURNAL_JSON, Transport.JOURNAL_EXPORT})
+_JOURNAL: Final = "journald"
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NANOSECOND: Final = 1_000_000_000
 _YEARS: Final = range(253_402_300_800 * _NANOSECOND)
@@ -67,21 +74,40 @@ class Shipped(NamedTuple):
 
 
 class Declared(NamedTuple):
-    """What the configuration says of all records of a receiver: where it stands, and how they came if no field says so."""
+    """What the configuration says of all records of a receiver.
+
+    Attributes:
+        cluster: Where it stands.
+        node: The node there.
+        transport: How records came if no field says so.
+        evidence_of: Patterns of the nodes whose evidence is believed.
+    """
 
     cluster: str
     node: str
     transport: Transport | None = None
+    evidence_of: tuple[str, ...] = ()
 
 
 class Line(NamedTuple):
-    """What a record is here: a line with its end, and the source that it is of. Without a cursor nothing tells it again."""
+    """What a record is here: a line with its end, and the source that it is of. Without a cursor nothing tells it again.
+
+    Where another store of ours had sealed it, it is that frame: `data` are its bytes, and `cursor` is its name there.
+    """
 
     node: str
     transport: Transport
     path: str
     cursor: str | None
     data: bytes
+    frame: Frame | None = None
+
+    @property
+    def store(self) -> str:
+        """Which stream of which store it was in before; empty where it was in none."""
+        if self.frame is None:
+            return ""
+        return f"{self.frame.name.rpartition('/')[0]} {self.frame.receiver} {self.frame.place.stream}"
 
 
 def spell(shipped: Shipped, fields: Fields, declared: Declared) -> Line:
@@ -96,6 +122,8 @@ def spell(shipped: Shipped, fields: Fields, declared: Declared) -> Line:
         The line. A record that lacks the field of its text is one line of JSON with all that it has.
     """
     values = shipped.values
+    if declared.evidence_of and (sealed := _sealed(values, declared.evidence_of)) is not None:
+        return sealed
     if shipped.time_ns is None and fields.time:
         shipped = shipped._replace(time_ns=_read_time(_find(values, fields.time)))
     transport = declared.transport or _transport(_find(values, fields.transport))
@@ -112,6 +140,17 @@ def spell(shipped: Shipped, fields: Fields, declared: Declared) -> Line:
     else:
         data = _whole(shipped) if text is None else _bytes(text)
     return Line(node, transport, path, cursor, data.removesuffix(b"\n").replace(b"\n", b"#012") + b"\n")
+
+
+def _sealed(values: Mapping[str, Any], evidence_of: tuple[str, ...]) -> Line | None:
+    """Read a record that is evidence of a node that is believed; None for any other. OTLP has fields among attributes."""
+    attributes = values.get("attributes")
+    frame = decode_evidence(values if NAME in values or not isinstance(attributes, Mapping) else attributes)
+    if frame is None or not any(fnmatchcase(frame.node, pattern) for pattern in evidence_of):
+        return None
+    path = unquote(frame.place.stream.partition("?")[0])
+    path = "" if path == _JOURNAL else path  # a stream that is called so here is read from the journal itself
+    return Line(frame.node, transport_of(frame.receiver), path, frame.name, frame.raw, frame)
 
 
 def _transport(value: Any) -> Transport:

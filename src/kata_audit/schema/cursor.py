@@ -3,12 +3,13 @@
 Text form: `<stream>@<offset>+<length>`, and `…~<offset of the line>` for a piece of a longer line. The stream's name holds
 no `@` (it is percent-encoded), so the first one ends it. Where a source has names of its own for its records, as the journal
 has cursors and Kafka has offsets, a saved cursor ends in `#<that name>`; so does a record's own, unless its bytes hold it.
+What another store of ours had sealed before ends in `|<origin>/<seq>`, its name there, and has its place there.
 """
 
 import re
 from typing import NamedTuple
 
-_CURSOR = re.compile(r"([^@]*)@([0-9]+)\+([0-9]+)(?:~([0-9]+))?(?:#([!-~]+))?")
+_CURSOR = re.compile(r"([^@]*)@([0-9]+)\+([0-9]+)(?:~([0-9]+))?(?:#([!-{}~]+))?(?:\|([!-~]+))?")
 
 
 class Cursor(NamedTuple):
@@ -20,6 +21,7 @@ class Cursor(NamedTuple):
         length: Bytes of the frame.
         line: First byte of the line that the frame is a piece of; None for a whole line.
         position: What the source itself calls the record, or that which the frame is a piece of; None where it has no names.
+        name: What another store of ours had named the record that came from there; None where none had it.
     """
 
     stream: str
@@ -27,6 +29,7 @@ class Cursor(NamedTuple):
     length: int
     line: int | None = None
     position: str | None = None
+    name: str | None = None
 
     @property
     def end(self) -> int:
@@ -35,8 +38,9 @@ class Cursor(NamedTuple):
 
     def __str__(self) -> str:
         piece = "" if self.line is None else f"~{self.line}"
-        name = "" if self.position is None else f"#{self.position}"
-        return f"{self.stream}@{self.offset}+{self.length}{piece}{name}"
+        position = "" if self.position is None else f"#{self.position}"
+        name = "" if self.name is None else f"|{self.name}"
+        return f"{self.stream}@{self.offset}+{self.length}{piece}{position}{name}"
 
 
 def parse_cursor(text: str) -> Cursor | None:
@@ -44,10 +48,10 @@ def parse_cursor(text: str) -> Cursor | None:
 
     Example:
         >>> parse_cursor("console.log?1-2-aa@10+5~4")
-        Cursor(stream='console.log?1-2-aa', offset=10, length=5, line=4, position=None)
+        Cursor(stream='console.log?1-2-aa', offset=10, length=5, line=4, position=None, name=None)
     """
     found = _CURSOR.fullmatch(text)
     if found is None:
         return None
-    stream, offset, length, line, position = found.groups()
-    return Cursor(stream, int(offset), int(length), None if line is None else int(line), position)
+    stream, offset, length, line, position, name = found.groups()
+    return Cursor(stream, int(offset), int(length), None if line is None else int(line), position, name)

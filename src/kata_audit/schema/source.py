@@ -1,12 +1,15 @@
 """Where bytes came from, as declared by whoever configured the receiver; never guessed line by line.
 
 The receiver's name ends in its transport (`file:journal-json`), so that the declaration is part of the record's leaf and
-every later reader derives the same origin from the evidence alone (law L7).
+every later reader derives the same origin from the evidence alone (law L7). What another store of ours had sealed before
+keeps the name of its receiver there behind that which brought it here: `kafka/file:journal-json`.
 """
 
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
+
+from kata_audit.schema.cursor import Cursor
 
 
 class Origin(StrEnum):
@@ -92,12 +95,33 @@ def dialect_of(receiver: str) -> str | None:
         >>> dialect_of("file:host-file:qemu")
         'qemu'
     """
-    return OWN_DIALECT if is_own(receiver) else _declared(receiver)[1]
+    return OWN_DIALECT if own_kind(receiver) is not None else _declared(receiver)[1]
 
 
 def is_own(receiver: str) -> bool:
-    """Say whether records of a receiver are what we say ourselves."""
+    """Say whether records of a receiver are what we say ourselves, in this store."""
     return receiver.startswith(f"{OWN_RECEIVER}:")
+
+
+def own_kind(receiver: str) -> str | None:
+    """Give the kind of what kata-audit says of itself, in this store or in one that sent it here; None for all else.
+
+    Example:
+        >>> own_kind("kafka/kata-audit:collect"), own_kind("kata-audit:review"), own_kind("kafka/file:bare")
+        ('collect', 'review', None)
+    """
+    name, _, kind = receiver.partition(":")
+    return kind if name.rpartition("/")[2] == OWN_RECEIVER else None
+
+
+def reader_of(receiver: str) -> str:
+    """Give what read a record first, whatever brought it on.
+
+    Example:
+        >>> reader_of("kafka/fifo:host-file")
+        'fifo'
+    """
+    return receiver.partition(":")[0].rpartition("/")[2]
 
 
 def origin_of(receiver: str) -> Origin:
@@ -107,7 +131,7 @@ def origin_of(receiver: str) -> Origin:
         >>> origin_of("file:console")
         <Origin.GUEST: 'guest'>
     """
-    return Origin.HOST if is_own(receiver) else ORIGIN_OF[transport_of(receiver)]
+    return Origin.HOST if own_kind(receiver) is not None else ORIGIN_OF[transport_of(receiver)]
 
 
 def _declared(receiver: str) -> tuple[Transport, str | None]:
@@ -116,12 +140,33 @@ def _declared(receiver: str) -> tuple[Transport, str | None]:
     return (Transport(transport), dialect or None) if transport in _TRANSPORTS else (Transport.BARE, None)
 
 
+class Frame(NamedTuple):
+    """One record that another store of ours has cut, masked and sealed: its evidence there.
+
+    Attributes:
+        node: Whose log it is.
+        receiver: What took it in there.
+        place: Its cursor there.
+        observed_ns: When it was received there.
+        name: Its name there, `<origin>/<seq>`.
+        raw: The frame, masked.
+    """
+
+    node: str
+    receiver: str
+    place: Cursor
+    observed_ns: int
+    name: str
+    raw: bytes
+
+
 class Chunk(NamedTuple):
     """Bytes as received.
 
     `stream` names the one byte stream they belong to (a file by path, device, inode and first bytes); `offset` is where
     `data` begins in it (after decompression); `observed_ns` is our clock. Where the source has names of its own for its
     records and their bytes do not hold them, `names` says up to which byte of the stream each goes, and what it is called.
+    `frames` are all that the data are made of where another store of ours had sealed them: they are not cut or masked again.
     """
 
     source: Source
@@ -130,3 +175,4 @@ class Chunk(NamedTuple):
     data: bytes
     observed_ns: int
     names: Sequence[tuple[int, str]] = ()
+    frames: Sequence[Frame] = ()

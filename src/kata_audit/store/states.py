@@ -122,9 +122,15 @@ def rebuild_cursors(layout: Layout, names: Iterator[str]) -> dict[str, Cursor]:
                 group = file.read_row_group(number, columns=["seq", "cursor", "raw"]).combine_chunks()
                 group = group.filter(pc.is_valid(group["cursor"])).sort_by("seq").combine_chunks()
                 rows = group.to_batches()[0] if group.num_rows else pa.RecordBatch.from_pylist([], schema=group.schema)
-                at = dict(zip(rows["cursor"].to_pylist(), rows["seq"].to_pylist(), strict=True))
+                at = dict(zip(map(_unnamed, rows["cursor"].to_pylist()), rows["seq"].to_pylist(), strict=True))
                 for stream, cursor in newest_cursors(rows).items():
-                    seq = at[str(cursor._replace(position=None))]
+                    seq = at[str(cursor._replace(position=None, name=None))]
                     if stream not in newest or newest[stream][0] < seq:
                         newest[stream] = (seq, cursor)
     return {stream: cursor for stream, (_, cursor) in newest.items()}
+
+
+def _unnamed(text: str) -> str:
+    """Give a cursor's text without what others call the record."""
+    cursor = parse_cursor(text)
+    return text if cursor is None else str(cursor._replace(position=None, name=None))

@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.notices import NOTICE
 
 from kata_audit.exporters.base import Delivery
-from kata_audit.exporters.export_settings import Export, ExportKind
+from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
 from kata_audit.exporters.file import DeadLetterFile, LineFile, RecordFile, Stdout
 from kata_audit.exporters.records import Receipt
 from kata_audit.exporters.settings import Destination, DestinationKind
 from kata_audit.schema.exported import Exported
+from kata_audit.schema.fieldset import FieldSetName
 
 
 def to(path: Path) -> LineFile:
@@ -73,3 +75,17 @@ def test_a_record_sends_a_terminal_nothing_that_it_obeys(tmp_path: Path) -> None
         assert b"\x1b" not in text
     assert json.loads(path.read_text()) == {"body": hostile}
     assert json.loads(dead.read_text())["record"] == {"body": hostile}
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        ({"kind": ExportKind.FILE, "path": Path("/x")}, []),
+        ({"kind": ExportKind.OTLP, "url": "https://x"}, []),
+        ({"kind": ExportKind.LOKI, "url": "https://x"}, ["evidence"]),
+        ({"kind": ExportKind.SYSLOG, "url": "tls://x:1"}, ["evidence"]),
+        ({"kind": ExportKind.FILE, "path": Path("/x"), "raw": True, "fields": FieldSetName.ECS}, ["fields", "raw"]),
+    ],
+)
+def test_what_evidence_is_sent_with(settings: dict[str, Any], keys: list[str]) -> None:
+    assert [key for key, _ in mistakes_of_export(Export("x", evidence=True, **settings))] == keys

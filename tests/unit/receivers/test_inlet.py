@@ -6,6 +6,7 @@ import pytest
 
 from kata_audit.clock import ManualClock
 from kata_audit.receivers import inlet as inlet_module
+from kata_audit.receivers import recent
 from kata_audit.receivers.base import Told
 from kata_audit.receivers.inlet import Inlet, InletWatch, ShippedStream
 from kata_audit.receivers.shipped import Line
@@ -114,7 +115,7 @@ def test_equal_cursors_of_two_sources_are_two_lines(inlet: Inlet) -> None:
 
 
 def test_the_oldest_cursors_are_forgotten(inlet: Inlet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inlet_module, "_MOST_CURSORS", 2)
+    monkeypatch.setattr(recent, "MOST_NAMES", 2)
     inlet.offer([line(text, cursor=text) for text in "abc"], nobody)
     inlet.offer([line("c", cursor="c"), line("a", cursor="a")], nobody)
     [stream] = inlet.take_new()

@@ -357,8 +357,9 @@ def test_the_message_at_the_cursor_comes_again(end: int, given: int | None, behi
     reading.resume({stream: Cursor(stream, 80, end - 80, position="5.9.80")})
     known = next(iter(reading._known.values()))
     made = KafkaStream(stream, Source("kafka", "a/b", "t", Transport.BARE), Partition(), known, clock=clock, told=())
-    assert not made.add(8, b"x" * 500)
-    assert made.add(9, b"x" * (30 if end == 100 else 10)) is (given is not None)
+    text = Line("a/b", Transport.BARE, "/a", None, b"x" * 500)
+    assert not made.add(8, [text])
+    assert made.add(9, [text._replace(data=b"x" * (30 if end == 100 else 10))]) is (given is not None)
     chunk = made.poll(1 << 20)
     assert (chunk.offset if chunk is not None else None) == given
     assert made.behind == behind

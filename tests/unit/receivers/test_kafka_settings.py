@@ -25,10 +25,12 @@ def mistakes(text: str) -> list[str]:
 def test_what_is_read(tmp_path: Path) -> None:
     text = (
         f'{GOOD}user = "me"\nsasl = "plain"\nsecret_file = "s"\ntransport = "cri"\ntext_field = "log"\npath_field = "a.b"\n'
+        'evidence_of = ["lab/*"]\n'
     )
     [one] = parse_config(text, name="c.toml", folder=tmp_path).kafka
     assert (one.sasl, one.transport, one.secret_file, one.group) == (Sasl.PLAIN, Transport.CRI, tmp_path / "s", "kata-audit")
     assert (one.fields.text, one.fields.path, one.fields.cursor) == ("log", "a.b", "")
+    assert one.evidence_of == ("lab/*",)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from kata_audit.config import parse_config
 from kata_audit.errors import ConfigError
-from kata_audit.receivers.receive_settings import Address, ReceiveKind, read_listen
+from kata_audit.receivers.receive_settings import Address, Receive, ReceiveKind, mistakes_of_receive, read_listen
 from kata_audit.schema.source import Transport
 
 HEAD = '[[receive]]\nname = "nodes"\nkind = "http"\n'
@@ -29,6 +29,7 @@ def mistakes(text: str) -> list[str]:
         'listen = "0.0.0.0:1"\ncertificate_file = "a"\nkey_file = "b"\nclient_ca_file = "c"',
         'listen = "10.0.0.1:1"\nplaintext = true\nallow = ["10.0.0.0/8"]',
         'listen = "127.0.0.1:1"\ntransport_field = "t"\nidentifier_field = "i"',
+        'listen = "127.0.0.1:1"\nevidence_of = ["lab/*"]',
         'listen = "127.0.0.1:1"\ntransport = "journal-json"\nidentifier_field = "i"',
     ],
 )
@@ -62,6 +63,11 @@ def test_mistakes(text: str, said: list[str]) -> None:
     found = mistakes(text)
     assert len(found) == max(len(said), 1), found
     assert all(words in message for words, message in zip(said, found, strict=False)), found
+
+
+def test_syslog_carries_no_evidence() -> None:
+    one = Receive("s", ReceiveKind.SYSLOG, "127.0.0.1:1", evidence_of=("lab/*",))
+    assert [key for key, _ in mistakes_of_receive(one)] == ["evidence_of"]
 
 
 def test_what_is_read(tmp_path: Path) -> None:

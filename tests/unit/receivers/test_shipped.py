@@ -32,6 +32,7 @@ def test_a_field_says_transport_path_node_and_cursor() -> None:
         "/var/log/pods/a_b_c/d/0.log",
         "17",
         b"2026-11-25T10:00:00Z stdout F a\n",
+        None,
     )
 
 
