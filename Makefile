@@ -68,6 +68,7 @@ torture: $(VENV)/dev.stamp ## long fault, fuzz and volume runs; takes hours
 	$(BIN)/python tests/perf/alerting.py
 	$(BIN)/python tests/perf/exporting.py
 	$(BIN)/python tests/perf/outage.py
+	$(BIN)/python tests/perf/receiving.py
 
 servers: ## install the real servers that tests use
 	@test -x /usr/lib/systemd/systemd-journald || { apt-get update -q && apt-get install -q -y systemd; }

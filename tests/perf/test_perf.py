@@ -119,3 +119,12 @@ def test_an_entry_of_the_journal_is_written_as_syslog_does() -> None:
     when = b"2026-11-25T18:25:34.191964+00:00"
     assert syslog_line(entry % b"text") == (1795631134191964, when + b" worker-7 kata[7]: text\n")
     assert syslog_line(entry % b"two\\nlines") == (1795631134191964, b"")
+
+
+def test_what_receivers_take_is_measured() -> None:
+    """Each kind takes what it is sent, and answers for it."""
+    command = [sys.executable, str(HERE / "receiving.py"), "--records", "300", "--together", "100"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["file", "http", "otlp", "forward", "syslog"]

@@ -121,6 +121,7 @@ class Listener:
         self, one: Receive, declared: Declared, inlet: Inlet, serve: Serve | Datagrams, *, answer_secs: float = ANSWER_SECS
     ) -> None:
         self._one, self._declared, self._inlet, self._serve, self._answer_secs = one, declared, inlet, serve, answer_secs
+        self._fields = one.fields
         self._thread = Thread(target=self._run, name=f"receive {one.name}", daemon=True)
         self._ready, self._problem = Event(), ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -189,7 +190,7 @@ class Listener:
             self._inlet.refuse(_name_of(peer), _STRANGER)
             return
         if self._inlet.has_room:
-            self._inlet.offer([spell(read(data), self._one.fields, self._declared)], _nobody_waits)
+            self._inlet.offer([spell(read(data), self._fields, self._declared)], _nobody_waits)
         else:
             self._inlet.lose()
 
@@ -242,7 +243,7 @@ class Listener:
                 async with self._turn:
                     while not self._inlet.has_room:  # noqa: ASYNC110 - a thread makes room, not this loop
                         await asyncio.sleep(_LOOK_SECS)
-                    lines = [spell(one, self._one.fields, self._declared) for one in read()]
+                    lines = [spell(one, self._fields, self._declared) for one in read()]
                     self._inlet.offer(lines, done)
                     del lines
                 await durable
