@@ -93,6 +93,7 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
         else:
             by_transport.setdefault(transports[receiver], []).append(row)
     origins = {receiver: origin_of(receiver) for receiver in transports}
+    of_one_sandbox = {receiver for receiver in transports if reader_of(receiver) == _OF_ONE_SANDBOX}
     draft.columns["origin"] = [origins[receiver] for receiver in receivers]
     for transport, rows in by_transport.items():
         frames = [raws[row] or b"" for row in rows]
@@ -112,7 +113,7 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
                 _extend(texts, read_guest_lines(draft, rows, lines, declared))
             else:
                 if transport is Transport.HOST_FILE:
-                    if ones := [row for row in rows if reader_of(receivers[row]) == _OF_ONE_SANDBOX]:
+                    if ones := [row for row in rows if receivers[row] in of_one_sandbox]:
                         _state_sandboxes(draft, evidence, ones)
                     declared = _state_programs(draft, evidence, rows, declared)
                 _extend(texts, read_host_lines(draft, rows, lines, declared))

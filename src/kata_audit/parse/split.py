@@ -135,24 +135,23 @@ def _rows(chunk: Chunk, data: bytes, base: int, frames: _Frames) -> EvidenceRows
 
 def _sealed_rows(chunk: Chunk) -> EvidenceRows:
     """Make evidence rows of frames that another store of ours had sealed: what it is there, each keeps; `seq` is new."""
-    ends = list(accumulate(len(frame.raw) for frame in chunk.frames))
+    edges = accumulate((len(frame.raw) for frame in chunk.frames), initial=chunk.offset)
+    told = dict(chunk.names)
     places = [
-        frame.place._replace(stream=chunk.stream, position=None, name=frame.name)  # the source's own name is in its bytes
-        for frame in chunk.frames
+        frame.place._replace(stream=chunk.stream, position=told.get(end), name=frame.name)
+        for frame, (_, end) in zip(chunk.frames, pairwise(edges), strict=True)
     ]
-    if chunk.names:
-        told = dict(chunk.names)
-        places = [place._replace(position=told.get(end)) for place, end in zip(places, ends, strict=True)]
+    count = len(chunk.frames)
     kind = chunk.source.name
     return pa.RecordBatch.from_arrays(
         [
-            pa.nulls(len(ends), pa.uint64()),
+            pa.nulls(count, pa.uint64()),
             pa.array([frame.observed_ns for frame in chunk.frames], pa.int64()).cast(TIME_TYPE),
             pa.array([frame.node for frame in chunk.frames], pa.string()),
             pa.array([f"{kind}/{frame.receiver}" for frame in chunk.frames], pa.string()),
             pa.array(list(map(str, places)), pa.string()),
             pa.array([frame.raw for frame in chunk.frames], pa.large_binary()),
-            pa.repeat(chunk.source.tenant, len(ends)),
+            pa.repeat(chunk.source.tenant, count),
         ],
         schema=EVIDENCE_SCHEMA,
     )

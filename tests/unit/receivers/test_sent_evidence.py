@@ -1,6 +1,7 @@
 """What a node's store held is in the central store byte by byte, and only nodes that are believed can say what they held."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from kata_audit.receivers.listen import Serve
 from kata_audit.receivers.otlp_records import decode_otlp
 from kata_audit.receivers.receive_settings import Receive, ReceiveKind
 from kata_audit.receivers.shipped import Declared, Fields, Line
+from kata_audit.schema.cursor import parse_cursor
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.source import Origin, Transport
 
@@ -218,10 +220,14 @@ def test_whatever_dies_everything_is_there_and_twice_only_under_equal_names(
     taken = [row for row in rows(root) if row["node"] == NODE]
     names = [dict(row["attributes"])[NAME_THERE] for row in taken]
     assert set(names) == {one.name for one in some}
-    by_name: dict[str, set[bytes]] = {}
-    for name, row in zip(names, taken, strict=True):
-        by_name.setdefault(name, set()).add(row["raw"])
-    assert all(len(raws) == 1 for raws in by_name.values())
+    places = [parse_cursor(row["cursor"]) for row in taken]
+    positions = [
+        (place.stream.split("-")[-3], *place.position.split(".")[1:]) for place in places if place and place.position
+    ]
+    assert len(positions) == len(taken)
+    of_messages = Counter((offset, number, name) for (number, offset, _), name in zip(positions, names, strict=True))
+    assert set(of_messages.values()) == {1}, "what is in the topic once is there once"
+    assert len({(name, row["raw"]) for name, row in zip(names, taken, strict=True)}) == len(some)
 
 
 def test_what_is_sent_again_while_we_live_is_taken_once(sent: list[Exported], tmp_path: Path) -> None:
