@@ -13,6 +13,7 @@ from tests.stores import captured_store
 from kata_audit.exporters.export_settings import Export, ExportKind
 from kata_audit.exporters.forward import Forward
 from kata_audit.exporters.otlp import Otlp
+from kata_audit.exporters.post import UNTRUSTED
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.own import spell_time
@@ -91,7 +92,7 @@ def test_tls_is_spoken(tmp_path: Path, records: list[Exported]) -> None:
         receipt = sent(server.port, records[:5], scheme="tls", plaintext=False)
         assert server.events() == []
 
-    assert receipt == Receipt(0, problem="its certificate is not trusted")
+    assert receipt == Receipt(0, problem=UNTRUSTED)
 
 
 def test_otlp_is_taken(tmp_path: Path, records: list[Exported]) -> None:

@@ -16,6 +16,7 @@ from tests.stores import captured_store
 from kata_audit.cli.parse import command
 from kata_audit.exporters.export_settings import Export, ExportKind
 from kata_audit.exporters.otlp import Otlp
+from kata_audit.exporters.post import UNTRUSTED
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.wire.otlp import Group, Log, decode_logs, groups_of
@@ -127,7 +128,7 @@ def test_its_certificate_is_checked(tmp_path: Path, records: list[Exported]) -> 
     ):
         receipt = sent(port, records[:5], scheme="https", plaintext=False)
 
-    assert receipt == Receipt(0, problem="its certificate is not trusted")
+    assert receipt == Receipt(0, problem=UNTRUSTED)
     assert behind.requests == []
 
 

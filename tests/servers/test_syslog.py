@@ -17,6 +17,7 @@ from tests.servers.syslog_servers import MISSING, Server, can_run, server
 from tests.unit.exporters.test_syslog import NOW, record
 
 from kata_audit.exporters.export_settings import Export, ExportKind
+from kata_audit.exporters.post import UNTRUSTED
 from kata_audit.exporters.records import Receipt
 from kata_audit.exporters.syslog import Syslog, spell
 from kata_audit.schema.exported import Exported
@@ -72,7 +73,7 @@ def test_a_certificate_that_is_not_trusted_is_sent_nothing(kind: str, tmp_path: 
     other.mkdir()
     with server(kind, tmp_path).running() as one:
         receipt = sent(one, certificate(other, "localhost")[0], [record(1)])
-        assert receipt == Receipt(0, problem="its certificate is not trusted")
+        assert receipt == Receipt(0, problem=UNTRUSTED)
         assert sent(one, public, [record(2)]) == Receipt(1)
         assert [dict(message.structured[0][1])["name"] for message in one.wait_for(1)] == [record(2).name]
 

@@ -45,6 +45,13 @@ _WORDS: Final = {
         "writing is blocked there: most often its disk is full (flood stage), or the index is read-only or closed; "
         "make room, then take `index.blocks` away"
     ),
+    "i_o_exception": "it cannot write: most often its disk is full; make room there",
+    "unavailable_shards_exception": (
+        "the index is not ready there: it is starting, or its disk is full; look at `_cluster/health`, and make room"
+    ),
+    "master_not_discovered_exception": (
+        "its nodes have no master: they are starting, or a disk is full; look at `_cluster/health`, and make room"
+    ),
     "es_rejected_execution_exception": "it is busy and its queue is full; it is given time",
     "rejected_execution_exception": "it is busy and its queue is full; it is given time",
     "circuit_breaking_exception": "it has no memory for this request; lower `max_bytes`, or give it more memory",

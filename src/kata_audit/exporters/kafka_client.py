@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from kata_audit.errors import UsageError
 from kata_audit.exporters.address import choose_address
-from kata_audit.exporters.post import PostError, explained, look_up
+from kata_audit.exporters.post import UNTRUSTED, PostError, explained, look_up
 from kata_audit.exporters.settings import Endpoint, read_secret
 from kata_audit.wire import kafka as wire
 
@@ -34,10 +34,7 @@ _PROTOCOL: Final = {
 }
 _REACHING: Final = {
     "_AUTHENTICATION": "it does not let us in; check `user`, the secret, and that `sasl` is a way it knows",
-    "_SSL": (
-        "its certificate is not trusted, or is for another name; name in `ca_file` who signed it, "
-        "and its brokers in `url` and `advertised.listeners` as it does"
-    ),
+    "_SSL": f"{UNTRUSTED}, and its brokers in `url` and `advertised.listeners` as it does",
     "_RESOLVE": "a broker's name is not known; check `url`, and `advertised.listeners` there",
 }
 """What keeps us from a broker, by the library's codes; what stands first is said first."""

@@ -23,6 +23,8 @@ from kata_audit.exporters.settings import Endpoint
 
 LIMIT_SECS: Final = 10.0
 """How long one POST takes at most, from the name server's answer to the last byte."""
+UNTRUSTED: Final = "its certificate is not trusted, or is for another name; name in `ca_file` who signed it"
+"""What is said of a certificate that does not hold."""
 _AGENT: Final = "kata-audit"
 _MOST_WAIT_SECS: Final = 3600.0
 _Found: TypeAlias = list[tuple[int, tuple[object, ...]]]
@@ -214,7 +216,7 @@ def _reason(error: Exception) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its certificate is not trusted"
+            return UNTRUSTED
         if isinstance(cause, ssl.SSLError) and any(word in str(cause.reason) for word in ("CERTIFICATE", "UNKNOWN_CA")):
             return "it wants a certificate of ours, or does not take the one that it was shown"
         cause = cause.__cause__ or cause.__context__

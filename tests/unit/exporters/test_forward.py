@@ -10,6 +10,7 @@ from tests.loopback import LOOPBACK, certificate, closed_port
 
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
 from kata_audit.exporters.forward import Forward
+from kata_audit.exporters.post import UNTRUSTED
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.wire.forward import Entry, Hello, Message, encode_ack
@@ -97,7 +98,7 @@ def test_tls_is_checked(tmp_path: Path) -> None:
     public, context = certificate(tmp_path, "localhost")
     double = ForwardDouble()
     with double.running(context) as port:
-        assert sent(port, scheme="tls", plaintext=False).problem == "its certificate is not trusted"
+        assert sent(port, scheme="tls", plaintext=False).problem == UNTRUSTED
         one = Export(
             "x", ExportKind.FORWARD, f"tls://localhost:{port}", ca_file=public, allow=(LOOPBACK, IPv6Network("::1"))
         )

@@ -15,6 +15,7 @@ from tests.loopback import LOOPBACK, Http, Reply, certificate, closed_port
 from kata_audit.clock import ManualClock
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
 from kata_audit.exporters.loki_entry import AHEAD_NS, BEHIND_NS, MAX_LINE_BYTES, MAX_METADATA, MAX_METADATA_BYTES, entry_of
+from kata_audit.exporters.post import UNTRUSTED
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSetName, spell_record
@@ -218,7 +219,7 @@ def test_nobody_there_and_a_wrong_certificate(tmp_path: Path) -> None:
     _, context = certificate(tmp_path, "other.example")
     with Http(context).running() as server:
         other = loki(server, url=f"https://127.0.0.1:{server.port}", plaintext=False)
-        assert other.export([record(0)]).problem == "its certificate is not trusted"
+        assert other.export([record(0)]).problem == UNTRUSTED
 
 
 def sentence_of_age(limit_ns: int) -> Any:

@@ -9,6 +9,7 @@ from tests.loopback import LOOPBACK, Http, Reply, Request, certificate, closed_p
 
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
 from kata_audit.exporters.otlp import Otlp, url_of
+from kata_audit.exporters.post import UNTRUSTED
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSetName
@@ -155,7 +156,7 @@ def test_a_wrong_certificate_and_a_closed_port_are_told(tmp_path: Path) -> None:
     """Both are tried again."""
     _, tls = certificate(tmp_path, "elsewhere.example")
     with Http(tls).running() as server:
-        assert sent(server.port, 1, scheme="https") == Receipt(0, problem="its certificate is not trusted")
+        assert sent(server.port, 1, scheme="https") == Receipt(0, problem=UNTRUSTED)
     assert sent(closed_port(), 1) == Receipt(0, problem="it cannot be connected to")
 
 

@@ -10,6 +10,7 @@ from tests.hec_double import HecDouble
 from tests.loopback import LOOPBACK, Http, Reply, Request, certificate, closed_port
 
 from kata_audit.exporters.export_settings import Export, ExportKind, mistakes_of_export
+from kata_audit.exporters.post import UNTRUSTED
 from kata_audit.exporters.records import Receipt
 from kata_audit.exporters.splunk import Splunk, event_of
 from kata_audit.schema.exported import Exported
@@ -188,7 +189,7 @@ def test_a_connection_that_is_none_is_said(tmp_path: Path, secret: Path) -> None
     _, context = certificate(tmp_path, "splunk.example")
     with Http(context).running() as server:
         receipt = sent(server.port, secret, [record(1)], scheme="https", plaintext=False)
-    assert receipt == Receipt(0, problem="its certificate is not trusted")
+    assert receipt == Receipt(0, problem=UNTRUSTED)
 
 
 def test_mistakes_of_settings_are_named() -> None:
