@@ -10,7 +10,7 @@ whose others are not among the rows.
 Source: systemd.journal-fields(7), `_LINE_BREAK`; systemd `src/journal/journald-stream.c`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,19 +18,6 @@ from kata_audit.parse.texts import journal_text
 
 _MAX_JOINED = 4 << 20
 """A longer line stays in pieces."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """What is parsed for the pieces of broken lines, by row.
-
-    `texts` has the joined line for a last piece, None for every other; `first` gives each piece the row of its line's first;
-    `unfinished` are first rows of lines whose last piece is not at hand.
-    """
-
-    texts: dict[int, str | None] = field(default_factory=dict)
-    first: dict[int, int] = field(default_factory=dict)
-    unfinished: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -42,32 +29,42 @@ class _Line:
     size: int = 0
 
 
-def join_broken(rows: Sequence[int], entries: Sequence[Mapping[str, Any]]) -> Broken:
-    """Find the pieces of broken lines and join those that are all at hand.
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What is parsed for the pieces of broken lines, by row; entries are added one after another.
 
-    Args:
-        rows: Row of each entry.
-        entries: Fields of journal entries, in order.
+    `texts` has the joined line for a last piece, None for every other; `first` gives each piece the row of its line's first;
+    `unfinished` are first rows of lines whose last piece is not at hand; `open` are the lines that go on, by stream.
     """
-    broken = Broken()
-    lines: dict[str, _Line] = {}
-    for row, entry in zip(rows, entries, strict=True):
+
+    texts: dict[int, str | None] = field(default_factory=dict)
+    first: dict[int, int] = field(default_factory=dict)
+    unfinished: list[int] = field(default_factory=list)
+    open: dict[str, _Line] = field(default_factory=dict)
+
+    def add(self, row: int, entry: Mapping[str, Any]) -> None:
+        """Add the next entry; one that is no piece changes nothing. While no line is open, only one with a mark can be.
+
+        Args:
+            row: Its row.
+            entry: Its fields.
+        """
         goes_on = entry.get("_LINE_BREAK") == "line-max"
-        if not goes_on and not lines:
-            continue
         stream = entry.get("_STREAM_ID")
-        if type(stream) is not str or not (goes_on or stream in lines):
-            continue
-        line = lines.setdefault(stream, _Line())
+        if type(stream) is not str or not (goes_on or stream in self.open):
+            return
+        line = self.open.setdefault(stream, _Line())
         text = journal_text(entry.get("MESSAGE")) or ""
         line.rows.append(row)
         line.size += len(text)
         if line.size <= _MAX_JOINED:
             line.texts.append(text)
-        broken.first[row] = line.rows[0]
-        broken.texts[row] = None
+        self.first[row] = line.rows[0]
+        self.texts[row] = None
         if not goes_on:
-            broken.texts[row] = "".join(line.texts) if line.size <= _MAX_JOINED else None
-            del lines[stream]
-    broken.unfinished.extend(line.rows[0] for line in lines.values())
-    return broken
+            self.texts[row] = "".join(line.texts) if line.size <= _MAX_JOINED else None
+            del self.open[stream]
+
+    def end(self) -> None:
+        """Say that no entry follows."""
+        self.unfinished.extend(line.rows[0] for line in self.open.values())

@@ -57,15 +57,18 @@ class Draft:
             self.columns[name] = list(values)
             return
         column = self.column(name)
+        if not any(values) and values.count(None) == len(values):
+            return  # most columns of most dialects: told without a look at each row
         for row, value in zip(rows, values, strict=True):
             if value is not None:
                 column[row] = value
 
     def name_dialect(self, rows: Iterable[int], name: str) -> None:
         """Add a dialect to the path of some rows."""
-        path = self.path
+        path, behind = self.path, f"/{name}"
         for row in rows:
-            path[row] = f"{path[row]}/{name}" if path[row] else name
+            before = path[row]
+            path[row] = before + behind if before else name
 
     def relay(self, rows: Iterable[int]) -> None:
         """Make what some rows state so far the relay's: its values move to `relay.*` attributes.

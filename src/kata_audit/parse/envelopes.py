@@ -4,10 +4,11 @@ The envelope is the host's own statement (journald's trusted fields, the kubelet
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from kata_audit.parse.broken_lines import Broken, join_broken
+from kata_audit.parse.broken_lines import Broken
 from kata_audit.parse.dialects import auditd, host_kernel, journald
 from kata_audit.parse.dialects.journal_native import is_native
 from kata_audit.parse.dialects.registry import DIALECTS
@@ -15,7 +16,7 @@ from kata_audit.parse.draft import Draft
 from kata_audit.parse.frames.audit_eventlist import read_item
 from kata_audit.parse.frames.cri import join_partials, read_lines, read_path
 from kata_audit.parse.frames.journal_export import read_fields
-from kata_audit.parse.frames.journal_json import load_objects
+from kata_audit.parse.frames.journal_json import each_object
 from kata_audit.parse.frames.sandbox_path import read_sandbox
 from kata_audit.parse.identifiers import COMPONENT_OF_IDENTIFIER, DIALECT_OF_IDENTIFIER
 from kata_audit.parse.line_envelopes import Lines, dialect_of_file, program_of_file, read_guest_lines, read_host_lines
@@ -48,7 +49,7 @@ _LAST_MICROSECOND = ((1 << 63) - 1) // 1000
 _MICROSECOND_DIGITS = range(1, 17)
 
 
-_OTHER = Component.OTHER
+_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 _OF_ONE_SANDBOX = "fifo"
 """Receivers whose every source is one hypervisor's, in the folder of its sandbox."""
 
@@ -98,9 +99,9 @@ def read_envelopes(draft: Draft, evidence: EvidenceRows, raws: Sequence[bytes | 
     for transport, rows in by_transport.items():
         frames = [raws[row] or b"" for row in rows]
         if transport is Transport.JOURNAL_JSON:
-            _group(draft, evidence, _read_journal(draft, texts, rows, frames, load_objects(frames)))
+            _group(draft, evidence, _read_journal(draft, texts, rows, frames, each_object(frames)))
         elif transport is Transport.JOURNAL_EXPORT:
-            _group(draft, evidence, _read_journal(draft, texts, rows, frames, [_export(frame) for frame in frames]))
+            _group(draft, evidence, _read_journal(draft, texts, rows, frames, map(_export, frames)))
         elif transport is Transport.CRI:
             _read_cri(draft, texts, rows, frames, evidence)
         elif transport is Transport.AUDIT_EVENTLIST:
@@ -167,50 +168,57 @@ def _read_journal(
     texts: Texts,
     rows: Sequence[int],
     frames: Sequence[bytes],
-    entries: Sequence[Mapping[str, Any] | None],
+    entries: Iterable[Mapping[str, Any] | None],
 ) -> Broken:
     """Read journal entries: when, which boot, who wrote it by the kernel's word, and the text or the native fields.
 
-    Gives back which of them are pieces of longer lines.
+    One pass takes all that is wanted of an entry while it is new, and lets go of it before the next one is made. Gives back
+    which of them are pieces of longer lines.
     """
-    lost = [row for row, entry in zip(rows, entries, strict=True) if entry is None]
-    read = rows if not lost else [row for row, entry in zip(rows, entries, strict=True) if entry is not None]
-    known: list[Mapping[str, Any]] = [entry or {} for entry in entries]
-    draft.name_dialect(read, "journal")
-    draft.put("journal_time", rows, _nanoseconds([entry.get("__REALTIME_TIMESTAMP") for entry in known]))
-    draft.put("boot_id", rows, [entry.get("_BOOT_ID") for entry in known])
-    draft.put("pid", rows, [entry.get("_PID") for entry in known])
-    names = [entry.get("SYSLOG_IDENTIFIER") for entry in known]
-    components = [COMPONENT_OF_IDENTIFIER.get(name, _OTHER) if type(name) is str else None for name in names]
-    draft.put("component", rows, components)
-    words = [entry.get("PRIORITY") for entry in known]
-    severities = [SYSLOG_PRIORITY.get(word if type(word) is str else journal_text(word) or "") for word in words]
-    draft.put("severity_number", rows, severities)
-    pieces = join_broken(rows, known)
-    silent = []
-    for row, entry, name in zip(rows, known, names, strict=True):
-        texts.cgroups[row] = entry.get("_SYSTEMD_CGROUP")
-        texts.command_lines[row] = entry.get("_CMDLINE")
-        message, transport = entry.get("MESSAGE"), entry.get("_TRANSPORT")
+    lost, silent = [], []
+    times, boots, pids, components, severities = [], [], [], [], []
+    writers: dict[Any, _Writer] = {}
+    pieces = Broken()
+    for row, entry in zip(rows, entries, strict=True):
+        if entry is None:
+            lost.append(row)
+            entry = _NO_FIELDS  # noqa: PLW2901 (it states nothing)
+        get = entry.get
+        name, transport, priority, message = get("SYSLOG_IDENTIFIER"), get("_TRANSPORT"), get("PRIORITY"), get("MESSAGE")
+        key = (name if type(name) is str else None, transport if type(transport) is str else None)
+        writer = writers.get(key) or writers.setdefault(key, _writer_of(*key))
+        times.append(get("__REALTIME_TIMESTAMP"))
+        boots.append(get("_BOOT_ID"))
+        pids.append(get("_PID"))
+        components.append(writer.component)
+        severities.append(SYSLOG_PRIORITY.get(priority if type(priority) is str else journal_text(priority) or ""))
+        texts.cgroups[row], texts.command_lines[row] = get("_SYSTEMD_CGROUP"), get("_CMDLINE")
         if message is None:
             silent.append(row)
+        if pieces.open or "_LINE_BREAK" in entry:
+            pieces.add(row, entry)
         if transport == "journal" and is_native(entry):
             texts.native_rows.append(row)
             texts.native_entries.append(entry)
             continue
-        text = message if type(message) is str else journal_text(message)
-        if row in pieces.texts:
-            text = pieces.texts[row]
-        by_transport = _DIALECT_OF_TRANSPORT.get(transport) if type(transport) is str else None
-        if by_transport is not None:
+        text = pieces.texts[row] if row in pieces.texts else message if type(message) is str else journal_text(message)
+        if writer.is_trusted:
             _state_fields(draft, row, entry)
         if text is not None:
             texts.rows.append(row)
             texts.texts.append(text)
             texts.guest.append(False)
-            texts.dialects.append(_dialect_of_entry(name, by_transport))
+            texts.dialects.append(writer.dialect)
+    pieces.end()
+    unread = set(lost)
+    draft.name_dialect([row for row in rows if row not in unread] if lost else rows, "journal")
+    draft.put("journal_time", rows, _nanoseconds(times))
+    draft.put("boot_id", rows, boots)
+    draft.put("pid", rows, pids)
+    draft.put("component", rows, components)
+    draft.put("severity_number", rows, severities)
     draft.put("parse_status", silent, [ParseStatus.ENVELOPE] * len(silent))
-    _keep_broken(draft, lost, dict(zip(rows, frames, strict=True)))
+    _keep_broken(draft, lost, dict(zip(rows, frames, strict=True)) if lost else {})
     return pieces
 
 
@@ -252,16 +260,30 @@ def _state_fields(draft: Draft, row: int, entry: Mapping[str, Any]) -> None:
         draft.column("fold_key")[row] = auditd.fold_key(str(ns // 10**9), f"{ns // 10**6 % 1000:03}", serial)
 
 
-def _dialect_of_entry(identifier: Any, by_transport: str | None) -> str | None:
-    """Tell the dialect that an entry's trusted transport or its identifier decides; None leaves it to the signatures.
+class _Writer(NamedTuple):
+    """What the name and the transport of entries decide: their component, their dialect, and whether their fields count.
+
+    `is_trusted` tells that journald itself, the kernel or the audit system wrote them.
+    """
+
+    component: str | None
+    dialect: str | None
+    is_trusted: bool
+
+
+def _writer_of(identifier: str | None, transport: str | None) -> _Writer:
+    """Tell who writes under an identifier over a transport; a dialect of None leaves it to the signatures.
 
     Programs write to the kernel's log too, and journald takes their name from there: such an entry is not the kernel's.
     """
-    if type(identifier) is not str:
-        return by_transport
+    by_transport = _DIALECT_OF_TRANSPORT.get(transport or "")
+    is_trusted = by_transport is not None
+    if identifier is None:
+        return _Writer(None, by_transport, is_trusted)
     if by_transport == host_kernel.DIALECT.name and identifier != "kernel":
         by_transport = journald.DIALECT.name if identifier == "systemd-journald" else None
-    return by_transport or DIALECT_OF_IDENTIFIER.get(identifier)
+    component = COMPONENT_OF_IDENTIFIER.get(identifier, Component.OTHER)
+    return _Writer(component, by_transport or DIALECT_OF_IDENTIFIER.get(identifier), is_trusted)
 
 
 def _keep_broken(draft: Draft, rows: Sequence[int], frames: Mapping[int, bytes]) -> None:

@@ -100,6 +100,8 @@ _KINDS_OF: dict[Component | None, tuple[_Kind, ...]] = {
 }
 _KINDS_OF[None] = _KINDS_OF[Component.CONTAINERD]
 """A host's file whose program nothing tells may be containerd's, whose own records name nobody."""
+_STARTS_OF = {component: tuple(kind.start for kind in kinds) for component, kinds in _KINDS_OF.items()}
+"""What a loss that a component declares begins with: nearly no message does."""
 _STARTS = (
     "slog-async: ", "Suppressed ", "Missed ", "Forwarding to ", "Failed to read guest", "copy shim log", "Error in audit",
     "** ", "audit", "imjournal: ",
@@ -162,12 +164,12 @@ def state_losses(draft: Draft) -> None:
     """
     bodies = draft.columns.get("body", [None] * draft.count)
     components, origins = draft.column("component"), draft.column("origin")
-    for row, body in enumerate(bodies):
-        attributes = draft.attributes[row]
-        component = components[row]
+    for row, (body, component, attributes) in enumerate(zip(bodies, components, draft.attributes, strict=True)):
         if attributes is not None and _CUT in attributes and origins[row] == Origin.HOST:
             _state(draft, row, "loghealth.line_cut", f"lines of {component or Component.OTHER}", None)
-        if body is None or (component in _NOBODY and is_workload(component, origins[row])):
+        if body is None or not body.startswith(_STARTS_OF.get(component, ())):
+            continue
+        if is_workload(component, origins[row]):
             continue
         for kind in _KINDS_OF.get(component, ()):
             match = kind.pattern.match(body, 0, _MAX_TEXT) if body.startswith(kind.start) else None

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.evidence import column, derive, evidence
 
-from kata_audit.parse.broken_lines import join_broken
+from kata_audit.parse.broken_lines import Broken
 from kata_audit.schema.record import RecordRows
 from kata_audit.schema.source import Transport
 
@@ -74,9 +74,17 @@ def test_other_ends_of_a_line_break_nothing() -> None:
         assert column(records, "parse_status") == ["parsed", "parsed"]
 
 
+def joined(entries: list[dict[str, str]]) -> Broken:
+    broken = Broken()
+    for row, fields in enumerate(entries):
+        broken.add(row, fields)
+    broken.end()
+    return broken
+
+
 def test_a_line_without_end_stays_in_pieces() -> None:
     """What is joined is bounded."""
-    broken = join_broken(range(9), [entry("x" * (1 << 20), "a", goes_on=number < 8) for number in range(9)])
+    broken = joined([entry("x" * (1 << 20), "a", goes_on=number < 8) for number in range(9)])
 
     assert set(broken.texts.values()) == {None}
 
@@ -85,7 +93,7 @@ def test_a_line_without_end_stays_in_pieces() -> None:
 def test_joined_lines_hold_each_piece_once(pieces: list[tuple[str, bool, str]]) -> None:
     """Whatever the order of two streams, the joined texts and the open pieces are all that was written in pieces."""
     entries = [entry(text, stream, goes_on=goes_on) for stream, goes_on, text in pieces]
-    broken = join_broken(range(len(entries)), entries)
+    broken = joined(entries)
 
     for row, text in broken.texts.items():
         if text is not None:

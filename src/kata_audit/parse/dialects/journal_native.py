@@ -9,7 +9,6 @@ Source: Kata `src/libs/logging` (journald drain), `src/runtime-rs/crates/agent` 
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import filterfalse
 from typing import Any
 
 from kata_audit.parse.about import About
@@ -61,7 +60,6 @@ _STANDARD = frozenset(
     }
 )
 """Fields that are columns, constants of the logging crate, or journald's own."""
-_is_standard = _STANDARD.__contains__
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 
@@ -135,7 +133,7 @@ def scan(entries: Sequence[Mapping[str, Any]]) -> tuple[Scan, list[bool]]:
         "identity_basis": ["source" if sandbox else None for sandbox in sandboxes],
     }
     attributes = [
-        {key.lower(): journal_text(fields[key]) or "" for key in sorted(filterfalse(_is_standard, fields)) if key[:1] != "_"}
+        {key.lower(): journal_text(fields[key]) or "" for key in sorted(fields.keys() - _STANDARD) if key[:1] != "_"}
         for fields in entries
     ]
     return Scan(columns, attributes, [], _inner(entries, columns, guest)), guest

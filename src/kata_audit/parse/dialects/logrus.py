@@ -145,24 +145,20 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
             if is_broken:
                 malformed.append(row)
         lines.append(line)
-    times = [line[0] for line in lines]
-    levels = [LOGRUS.get(line[1]) for line in lines]
-    bodies = [line[2] for line in lines]
-    tails = [line[3] for line in lines]
-    consoles = [line[4] for line in lines]
-    components = [tail.component for tail in tails]
-    sandboxes = [tail.sandbox for tail in tails]
+    times, words, bodies, tails, consoles = map(list, zip(*lines, strict=True))
+    _, attributes, components, subsystems, pids, sandboxes, containers, execs, _ = map(list, zip(*tails, strict=True))
+    levels = list(map(LOGRUS.get, words))
     columns: dict[str, list[Any]] = {
         "time": times,
         "severity_number": levels,
         "body": bodies,
         "component": components,
-        "subsystem": [tail.subsystem for tail in tails],
-        "pid": [tail.pid for tail in tails],
+        "subsystem": subsystems,
+        "pid": pids,
         "copy_key": copy_keys(texts, times, components),
         "sandbox_id": sandboxes,
-        "container_id": [tail.container for tail in tails],
-        "exec_id": [tail.exec_id for tail in tails],
+        "container_id": containers,
+        "exec_id": execs,
         "identity_basis": ["shim" if sandbox else None for sandbox in sandboxes],
     }
     relays = [
@@ -170,7 +166,7 @@ def scan(texts: Sequence[str], guest: Sequence[bool]) -> Scan:
         for row, (tail, level, body, console) in enumerate(zip(tails, levels, bodies, consoles, strict=True))
         if (console is not None or tail.relays) and (relay := _relay_of(tail, level, body, console)) is not None
     ]
-    return Scan(columns, [tail.attributes for tail in tails], malformed, inner_of(relays))
+    return Scan(columns, attributes, malformed, inner_of(relays))
 
 
 ABOUT = About(

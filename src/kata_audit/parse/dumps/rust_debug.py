@@ -13,6 +13,8 @@ from typing import Any, Final
 from kata_audit.parse.texts import unquote_rust
 
 MAX_TEXT: Final = 256 * 1024
+_MAX_KNOWN: Final = 16 * 1024
+"""A longer text is remembered for the facts of one record only."""
 MAX_DEPTH: Final = 64
 _TEXT: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKENS: Final = re.compile(
@@ -32,9 +34,8 @@ class _StrangeError(Exception):
     """The text is no such value."""
 
 
-@lru_cache(maxsize=2)
 def read_rust(text: str) -> Any:
-    """Read a value. The last ones are remembered: several facts are taken from one dump.
+    """Read a value. Those read last are remembered: several facts are taken from one dump, and many dumps come again.
 
     Args:
         text: All of it, or a text that begins with it.
@@ -49,6 +50,10 @@ def read_rust(text: str) -> Any:
     """
     if len(text) > MAX_TEXT:
         return None
+    return _known(text) if len(text) <= _MAX_KNOWN else _known_long(text)
+
+
+def _read(text: str) -> Any:
     tokens = _TOKENS.findall(text)
     if tokens and tokens[-1][0] == '"' and _WHOLE_TEXT.fullmatch(tokens[-1]) is None:
         tokens[-1] = _UNENDED
@@ -56,6 +61,10 @@ def read_rust(text: str) -> Any:
         return _Reader(tokens).value(0)
     except _StrangeError:
         return None
+
+
+_known = lru_cache(maxsize=64)(_read)
+_known_long = lru_cache(maxsize=2)(_read)
 
 
 class _Reader:

@@ -4,7 +4,7 @@ Source: systemd, "Journal JSON Format".
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -60,13 +60,15 @@ def load_object(text: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def load_objects(texts: Sequence[bytes]) -> list[dict[str, Any] | None]:
-    """Load JSON objects as `load_object` does, many at once: nearly always none of them is anything else."""
-    try:
-        found = list(map(orjson.loads, texts))
-    except orjson.JSONDecodeError:
-        return [load_object(text) for text in texts]
-    return [fields if type(fields) is dict else None for fields in found]
+def each_object(texts: Iterable[bytes]) -> Iterator[dict[str, Any] | None]:
+    """Load JSON objects as `load_object` does, one at a time: an object that is let go of leaves its memory to the next."""
+    loads = orjson.loads
+    for text in texts:
+        try:
+            fields = loads(text)
+        except orjson.JSONDecodeError:
+            fields = _load_slowly(text)
+        yield fields if type(fields) is dict else None
 
 
 ABOUT = About(
