@@ -14,6 +14,8 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 INSTALL := $(PIP) install --require-hashes
+# A file's tests share its servers, so that one worker has them all; and as many of them wait, there is one more than fuzz.
+SPREAD := $(BIN)/pytest -n $$(($(WORKERS) + 1)) --dist loadfile --no-loadscope-reorder
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
 SERVERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-audit/servers
@@ -33,7 +35,7 @@ VECTOR_VRL := 1.0.7
 GOJA := 20250309
 BUILT += $(SERVERS)/otelcol-contrib-$(OTELCOL_CONTRIB)/otelcol $(SERVERS)/vector-vrl-$(VECTOR_VRL)/bin/python $(SERVERS)/goja-$(GOJA)/goja
 .DEFAULT_GOAL := help
-.PHONY: help demo test check tests bench torture fuzz servers servers-all docs lock clean
+.PHONY: help demo test check gates bench torture fuzz servers servers-all docs lock clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -41,17 +43,17 @@ help: ## say what each target does
 demo: $(VENV)/runtime.stamp ## show the product on a real capture
 	@$(BIN)/kata-audit demo
 
-test: check tests ## every gate and every test
+test: gates ## every gate and every test
+	$(SPREAD) -rs
 
-check: $(VENV)/dev.stamp ## linters, types, import contracts, architecture and docs tests
+check: gates ## linters, types, import contracts, architecture and docs tests
+	$(SPREAD) tests/architecture tests/docs
+
+gates: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src tests docs/generate
 	$(BIN)/lint-imports --no-logo --no-cache
-	$(BIN)/pytest tests/architecture tests/docs
-
-tests: $(VENV)/dev.stamp
-	$(BIN)/pytest -n $(WORKERS) -rs --ignore=tests/architecture --ignore=tests/docs
 
 bench: $(VENV)/dev.stamp ## speeds as ratios, in one run
 	$(BIN)/python tests/perf/bench.py

@@ -12,6 +12,7 @@ settings.register_profile("explore", _UNTIMED)
 settings.register_profile("gate", _UNTIMED, derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") else "explore")
 
+_LONG = {"servers", "fault", "docs"}
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -36,8 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture", action="store_true", help="run the long fault, fuzz and volume tests too")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests to `make torture`, and those of a server that takes long to build to who has built it."""
+    """Leave the long tests to `make torture`, and those of a server that takes long to build to who has built it.
+
+    Files of which one takes a minute come first, so that no worker is left alone with one at the end.
+    """
+    items.sort(key=lambda item: not _LONG & set(item.path.relative_to(REPOSITORY).parts))
     if config.getoption("--torture"):
         return
     long_ones = [item for item in items if item.get_closest_marker("torture") or _lacks_server(item)]

@@ -169,7 +169,7 @@ def best(ours: Callable[[], Took], theirs: Callable[[], Took]) -> tuple[Took, To
 
 def to_opensearch(folder: Path, records: int) -> tuple[Took, Took]:
     """Measure documents of two data streams of one server, with the same template."""
-    with search_server(OPENSEARCH, folder / "opensearch") as server:
+    with search_server(OPENSEARCH, folder / "opensearch", lasting=True) as server:
         body = template(THEIRS, attributes="flat_object", is_stream=True)
         server.ask("PUT", "/_index_template/theirs", body)
 

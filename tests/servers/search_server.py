@@ -14,6 +14,8 @@ from tests.loopback import closed_port
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 _READY_SECS = 120.0
+_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Half of the work of a start is left; what else Java does pays only in a server that runs for minutes."""
 
 
 class Product(NamedTuple):
@@ -62,10 +64,12 @@ class Running:
 
 
 @contextmanager
-def search_server(product: Product, folder: Path, port: int | None = None) -> Iterator[Running]:
-    """Run one until the block ends; its state stays in the folder."""
+def search_server(product: Product, folder: Path, port: int | None = None, *, lasting: bool = False) -> Iterator[Running]:
+    """Run one until the block ends; its state stays in the folder. One that is lasting starts slower and then is faster."""
     port = port or _free_port()
-    command = ["java", "-Xmx512m", "-cp", f"{product.folder}:{product.folder}/libs/*", "Node", str(folder), str(port - 1)]
+    quick = () if lasting else _QUICK
+    classes = f"{product.folder}:{product.folder}/libs/*"
+    command = ["java", "-Xmx512m", *quick, "-cp", classes, "Node", str(folder), str(port - 1)]
     log = folder.with_name(f"{folder.name}.log")
     with log.open("ab") as out, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out) as process:
         running = Running(product, port)
