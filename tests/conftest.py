@@ -1,6 +1,8 @@
 """What every test shares: where the reference captures are, and which tests are long."""
 
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,11 @@ _UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", _UNTIMED)
 settings.register_profile("gate", _UNTIMED, derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") else "explore")
+
+# For each value whose type it has to find out, pyarrow looks through all folders for this package, which is a fifth of the
+# work of a test with few records; that it is not there is said once.
+if find_spec("dateutil") is None:
+    sys.modules["dateutil"] = None  # type: ignore[assignment]
 
 _LONG = {"servers", "fault", "docs"}
 REPOSITORY = Path(__file__).resolve().parents[1]
