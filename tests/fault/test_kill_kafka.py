@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Producer
 from tests.receiving import said, sealed
 from tests.servers.kafka_server import Broker, can_run, kafka
 
@@ -65,19 +65,6 @@ def shipping(broker: Broker, size: Size, over: threading.Event) -> None:
     assert producer.flush(300) == 0
 
 
-def is_taken(broker: Broker) -> bool:
-    """Say whether the brokers were told that all is durable."""
-    consumer = Consumer({"bootstrap.servers": broker.running.at(), "group.id": "kata-audit", "log_level": 0})
-    try:
-        places = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
-        committed = {one.partition: one.offset for one in consumer.committed(places, timeout=5)}
-        return all(committed[one.partition] == consumer.get_watermark_offsets(one, timeout=5)[1] for one in places)
-    except KafkaException:
-        return False
-    finally:
-        consumer.close()
-
-
 def collecting(root: Path, config: Path) -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "KATA_AUDIT_CONFIG": str(config)}
     command = [sys.executable, "-m", "kata_audit.cli.main", "collect", "--store", str(root)]
@@ -115,7 +102,7 @@ def test_every_line_is_there_once(tmp_path: Path, size: Size, capsys: pytest.Cap
         with collecting(root, config) as process:
             broker.running.put(TOPIC, b'{"log":"line %d"}' % size.messages)  # for this life, whatever the others have left
             until = time.monotonic() + 300
-            while not is_taken(broker):
+            while not broker.running.is_taken(TOPIC):
                 assert process.poll() is None, (tmp_path / "log").read_text()[-4000:]
                 assert time.monotonic() < until, (tmp_path / "log").read_text()[-4000:]
                 time.sleep(0.5)

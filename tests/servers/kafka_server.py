@@ -168,6 +168,18 @@ class Running:
         finally:
             consumer.close()
 
+    def is_taken(self, topic: str, group: str = "kata-audit") -> bool:
+        """Say whether the brokers were told by a group that all is durable."""
+        consumer = Consumer({"bootstrap.servers": self.at(), "group.id": group, "log_level": 0})
+        try:
+            numbers = consumer.list_topics(topic, timeout=5).topics[topic].partitions
+            committed = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=5)
+            return all(max(one.offset, 0) == consumer.get_watermark_offsets(one, timeout=5)[1] for one in committed)
+        except KafkaException:
+            return False
+        finally:
+            consumer.close()
+
 
 class Broker:
     """A broker that can be killed and started again, with what it has written."""

@@ -240,3 +240,16 @@ def test_what_is_sent_again_while_we_live_is_taken_once(sent: list[Exported], tm
     assert sorted(names) == sorted(one.name for one in sent[:310])
     [told] = [dict(row["attributes"]) for row in rows(tmp_path / "s") if row["event_name"] == "collect.repeated"]
     assert told["log.records.repeated"] == "150"
+
+
+def test_a_lost_state_file_takes_nothing_twice(sent: list[Exported], tmp_path: Path) -> None:
+    """Where reading goes on is told by the segments too: by the newest cursor of each stream, with its place in the topic."""
+    broker, root = Broker(2), tmp_path / "s"
+    put(broker, sent[:60])
+    life(root, broker, until_all_is_there)
+    for path in (root / "state").iterdir():
+        path.unlink()
+    put(broker, sent[60:90])
+    life(root, broker, until_all_is_there)
+    names = [dict(row["attributes"])[NAME_THERE] for row in rows(root) if row["node"] == NODE]
+    assert sorted(names) == sorted(one.name for one in sent[:90])
