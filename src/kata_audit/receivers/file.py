@@ -4,6 +4,7 @@ A file is the same as before when device, inode and the keyed hash of its first 
 rotated away, replaced or cut is another one, and a file that has grown goes on where it was left.
 """
 
+import fcntl
 import gzip
 import io
 import os
@@ -11,6 +12,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, NamedTuple, Self, cast
@@ -28,6 +30,9 @@ CHUNK_BYTES = (4 << 20) - (256 << 10)
 """One group commit: what is read, masked and made durable together. With the line that began before it, it is a frame of the
 spool's 4 MiB, and three of them are a cut of 12 MiB."""
 _HEAD_BYTES = 64 * 1024
+_PIPE_BYTES = 1 << 20
+"""What anybody may make of a pipe on Linux."""
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", -1)
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 STDIN = "-"
@@ -73,6 +78,12 @@ def decompressed(source: IO[bytes]) -> IO[bytes]:
     return buffered
 
 
+def _widen(file: IO[bytes]) -> None:
+    """Let a pipe hold more than 64 KiB: what a writer has put there meanwhile is read together, for half the work."""
+    with suppress(OSError, ValueError):  # no pipe, or one that may be no wider
+        fcntl.fcntl(file.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
+
+
 class FileReceiver:
     """Reads one file, or stdin for `-`; a context manager that closes it.
 
@@ -93,6 +104,8 @@ class FileReceiver:
         self._prompt = prompt
         self._clock = clock
         self._raw = _open_bytes(path)
+        if prompt:
+            _widen(self._raw)
         self._data = decompressed(self._raw)
         self._head = self._first()
         transport = place.transport or sniff_transport(self._head)
