@@ -21,6 +21,7 @@ from kata_audit.wiring_export import fieldset
 
 pytestmark = [pytest.mark.servers_all(can_run()), pytest.mark.skipif(not can_run(), reason=MISSING)]
 SECOND = 1_000_000_000
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "export-to-loki.md"
 Wants = Callable[[Mapping[str, Any]], bool]
 
 
@@ -81,6 +82,10 @@ SEARCHES: list[tuple[str, Wants]] = [
     ('| k8s_namespace_name="payments"', lambda one: one.get("k8s_namespace") == "payments"),
     ('| kata_action="exec" | user_name="mallory"', lambda one: (one.get("action"), one.get("actor")) == ("exec", "mallory")),
     ('| kata_outcome="denied"', lambda one: one.get("outcome") == "denied"),
+    (
+        '| event_name="loghealth.records_dropped"',
+        lambda one: one.get("event_name") == "loghealth.records_dropped",
+    ),
     ('| kata_outcome="failure"', lambda one: one.get("outcome") == "failure"),
     ('| level=~"error|fatal"', lambda one: one.get("severity_number", 0) >= 17),
     ('| event_name="mount.volume"', lambda one: one.get("event_name") == "mount.volume"),
@@ -91,12 +96,13 @@ SEARCHES: list[tuple[str, Wants]] = [
 
 @pytest.mark.parametrize(("stages", "wants"), SEARCHES)
 def test_searches_of_a_user_find_their_records(held: tuple[Running, list[Exported], int], stages: str, wants: Wants) -> None:
-    """By pod, namespace, exec of an actor, denial, failure, level, event and text: exactly those."""
+    """By pod, namespace, exec of an actor, denial, gap, failure, level, event and text: exactly those, as many as the page says."""
     server, records, now = held
     wanted = sorted(one.name for one in records if wants(one.record))
 
     assert wanted
     assert sorted(names(server, f'{{job="kata-audit"}} {stages}', now)) == wanted
+    assert f'{{job="kata-audit"}} {stages}  # {len(wanted)}' in PAGE.read_text().splitlines()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """OpenSearch and Elasticsearch themselves take what is exported, keep each record once, and answer what a user would ask."""
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ PRODUCTS = [
     pytest.param(one, id=one.name, marks=pytest.mark.servers_all(one.can_run())) for one in (OPENSEARCH, ELASTICSEARCH)
 ]
 INDEX = DEFAULT_INDEX
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "export-to-elasticsearch.md"
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,13 @@ def test_a_search_finds_what_the_store_has(filled: Running, records: Sequence[Ex
     expected = {one.name for one in records if holds(one.record)}
     assert expected
     assert {one["_id"] for one in found} == expected
+    assert (query, len(found)) in documented()
+
+
+def documented() -> list[tuple[dict[str, Any], int]]:
+    """Read the searches of the page for users, each with how many it found."""
+    rows = re.findall(r"^\| [^|]+ \| `(\{.*\})` \| ([0-9]+) \|$", PAGE.read_text(), re.MULTILINE)
+    return [(json.loads(query), int(found)) for query, found in rows]
 
 
 def test_what_a_record_states_beyond_the_schema_makes_no_field(filled: Running, records: Sequence[Exported]) -> None:
