@@ -8,7 +8,7 @@ class Exported(NamedTuple):
     """One sealed record on its way out.
 
     Attributes:
-        name: `<origin>/<seq>`, its name for ever: sent again, it has the same; `kata-audit prove --id` takes it.
+        name: `<origin>/<seq>`, its name for ever: sent again, it has the same; `kata-audit prove` takes it.
         seq: Its number in the log.
         time_ns: When it happened, nanoseconds since the Unix epoch; when it was received, where it states no time.
         record: Its columns that are not null, by the schema's names: times in nanoseconds, `attributes` as a mapping.
