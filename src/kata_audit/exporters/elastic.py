@@ -27,6 +27,11 @@ _TIME: Final = "@timestamp"
 _LEVEL: Final = 1
 """How hard gzip tries."""
 _LIMIT_SECS: Final = 60.0
+_LANES: Final = 4
+"""Requests at the same time: the server works on each in a thread of its own."""
+_LEAST: Final = 250
+"""Documents that are not worth a second request."""
+_TOO_LARGE: Final = 413
 _SHARD_LIMIT: Final = "timeout=30s"
 """A bulk request waits for every shard that it writes to: so long, by its own clock, that it can still say so."""
 _MAX_ANSWER_BYTES: Final = 16 << 20
@@ -124,20 +129,26 @@ class Elastic:
         return "it takes no index template of ours; is it Elasticsearch 7.8, OpenSearch 1 or newer?"
 
     def _send(self, records: Sequence[Exported], headers: Mapping[str, str]) -> Receipt:
-        """Send as many as a request may hold there, which is known when one was refused as too large."""
-        together = records[: self._room]
-        while (answer := self._ask(together, headers)).status == 413:
-            if len(together) == 1:
-                return Receipt(1, [Rejected(0, "it is larger than a request may be there, `http.max_content_length`")])
-            self._room = len(together) // 2
-            together = together[: self._room]
-        if not 200 <= answer.status < 300:
-            return Receipt(0, problem=_problem(answer), retry_after_secs=answer.retry_after_secs)
-        items = decode_answer(answer.body, len(together))
-        if items is None:
-            return Receipt(0, problem="its answer is none of the bulk API; is `url` that of Elasticsearch or OpenSearch?")
+        """Send some requests at the same time, each no larger than one may be there, which is known when one was refused.
+
+        What a later request holds may be there although an earlier one failed: sent again, it is there once.
+        """
+        while True:
+            size = min(self._room, len(records), max(-(-len(records) // _LANES), _LEAST))
+            parts = [records[at : at + size] for at in range(0, min(len(records), size * _LANES), size)]
+            answers = self._ask(parts, headers)
+            if size == 1 or not any(isinstance(one, Answer) and one.status == _TOO_LARGE for one in answers):
+                break
+            self._room = size // 2
+        done, rejected = 0, list[Rejected]()
+        for part, answer in zip(parts, answers, strict=True):
+            receipt = _judged(len(part), answer)
+            rejected += (Rejected(done + one.at, one.reason) for one in receipt.rejected)
+            done += receipt.taken
+            if receipt.taken < len(part):
+                return receipt._replace(taken=done, rejected=tuple(rejected))
         self._room = min(self._room * 2, self._one.max_records)
-        return _receipt(items)
+        return Receipt(done, tuple(rejected))
 
     def _fitting(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Cut attributes that OpenSearch would refuse the whole record for: who writes a long one could hide in it."""
@@ -147,15 +158,18 @@ class Elastic:
             document = _cut(document, path)
         return document
 
-    def _ask(self, records: Sequence[Exported], headers: Mapping[str, str]) -> Answer:
-        body = encode_bulk(self._index, ((one.name, self._fitting(_timed(one))) for one in records))
+    def _ask(self, parts: Sequence[Sequence[Exported]], headers: Mapping[str, str]) -> list[Answer | PostError]:
         packed = {"Content-Encoding": "gzip"} if self._one.gzip else {}
-        return self._session.request(
+        return self._session.request_each(
             "POST",
             f"{self._url}{BULK_PATH}?{FILTER}&{_SHARD_LIMIT}",
-            gzip.compress(body, _LEVEL, mtime=0) if self._one.gzip else body,
+            [self._body(part) for part in parts],
             {"Content-Type": "application/x-ndjson", **packed, **headers},
         )
+
+    def _body(self, records: Sequence[Exported]) -> bytes:
+        body = encode_bulk(self._index, ((one.name, self._fitting(_timed(one))) for one in records))
+        return gzip.compress(body, _LEVEL, mtime=0) if self._one.gzip else body
 
 
 def _cut(document: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
@@ -175,6 +189,20 @@ def _cut(document: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
 def _timed(one: Exported) -> Mapping[str, Any]:
     """Give a record the time that a data stream asks for, where its field set has another word for it."""
     return one.document if _TIME in one.document else {_TIME: spell_time(one.time_ns), **one.document}
+
+
+def _judged(count: int, answer: Answer | PostError) -> Receipt:
+    """Say what came of a request of so many documents."""
+    if isinstance(answer, PostError):
+        return Receipt(0, problem=str(answer))
+    if answer.status == _TOO_LARGE:
+        return Receipt(1, [Rejected(0, "it is larger than a request may be there, `http.max_content_length`")])
+    if not 200 <= answer.status < 300:
+        return Receipt(0, problem=_problem(answer), retry_after_secs=answer.retry_after_secs)
+    items = decode_answer(answer.body, count)
+    if items is None:
+        return Receipt(0, problem="its answer is none of the bulk API; is `url` that of Elasticsearch or OpenSearch?")
+    return _receipt(items)
 
 
 def _receipt(items: Sequence[Item]) -> Receipt:

@@ -7,7 +7,7 @@ it within one limit of time, and of bytes that are read.
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -101,11 +101,36 @@ class Session:
         Raises:
             PostError: It did not come to an answer.
         """
-        try:
-            return self._runner.run(self._request(method, httpx.URL(url), body, headers))
-        except Exception as error:
+        [found] = self.request_each(method, url, [body], headers)
+        if isinstance(found, PostError):
+            raise found
+        return found
+
+    def request_each(
+        self, method: str, url: str, bodies: Sequence[bytes], headers: Mapping[str, str]
+    ) -> list[Answer | PostError]:
+        """Send requests at the same time, each over a connection of its own; give what came of each.
+
+        Args:
+            method: What HTTP calls it.
+            url: Where exactly.
+            bodies: What, a request each.
+            headers: Beside those of HTTP itself.
+        """
+        found: list[Answer | PostError] = []
+        for one in self._runner.run(self._each(method, httpx.URL(url), bodies, headers)):
+            said = explained(one, self._limit_secs) if isinstance(one, Exception) else one
+            if not isinstance(said, Answer | PostError):
+                raise said
+            found.append(said)
+        if any(isinstance(one, PostError) for one in found):
             self.close()
-            raise explained(error, self._limit_secs) from error
+        return found
+
+    async def _each(
+        self, method: str, url: httpx.URL, bodies: Sequence[bytes], headers: Mapping[str, str]
+    ) -> list[Answer | BaseException]:
+        return await asyncio.gather(*(self._request(method, url, body, headers) for body in bodies), return_exceptions=True)
 
     async def _request(self, method: str, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer:
         if url.scheme != "https" and not (self._one.plaintext and url.scheme == "http"):

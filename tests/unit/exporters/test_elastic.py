@@ -42,7 +42,7 @@ def test_a_record_is_a_document_by_its_name(*, gzip: bool) -> None:
     bulk = Bulk()
     receipt, requests = sent(bulk.reply, gzip=gzip)
 
-    assert receipt == Receipt(10, [])
+    assert receipt == Receipt(10)
     assert bulk.documents == {one.name: {"@timestamp": spell_time(one.time_ns), **one.document} for one in RECORDS}
     assert [("Content-Encoding" in request.headers) for request in requests] == [False, gzip]
 
@@ -110,8 +110,33 @@ def test_a_request_that_is_too_large_is_made_smaller() -> None:
         receipt = exporter.export(RECORDS)
         exporter.close()
 
-    assert receipt.taken == 1
+    assert [one.at for one in receipt.rejected] == list(range(receipt.taken))
     assert "larger than a request may be" in receipt.rejected[0].reason
+
+
+@pytest.mark.parametrize("fault", [Reply(503), Reply(missing=5)], ids=["failed", "broke off"])
+def test_of_requests_at_the_same_time_those_before_the_first_that_failed_count(fault: Reply) -> None:
+    """What a later one held is there already when it is sent again."""
+    bulk, failing = Bulk(), [True]
+
+    def reply(request: Request) -> Reply:
+        if b'"log/300"' in request.body and failing:
+            failing.pop()
+            return fault
+        return bulk.reply(request)
+
+    records = [one._replace(name=f"log/{seq}") for seq, one in enumerate(RECORDS * 100)]
+    with Http().running() as server:
+        server.reply = reply
+        exporter = to(f"http://127.0.0.1:{server.port}", gzip=False)
+        first = exporter.export(records)
+        second = exporter.export(records[first.taken :])
+        exporter.close()
+
+    assert (first.taken, list(first.rejected)) == (250, [])
+    assert first.problem is not None
+    assert second == Receipt(750)
+    assert bulk.documents.keys() == {one.name for one in records}
 
 
 @pytest.mark.parametrize(
