@@ -73,9 +73,13 @@ def writing(root: Path, *, node: str | None = None, create: bool = True) -> Abst
 
     pa.set_cpu_count(1)  # a collector is a guest on its node: one core, and no thread that holds memory of its own
     pa.set_io_thread_count(1)
-    # Rows are columns of plain values: next to nothing of it is a cycle, and looking for them takes a twentieth of the time.
-    gc.set_threshold(_COLLECT_AFTER)
+    collect_seldom()
     return open_writer(root, clock=SystemClock(), node=node, create=create)
+
+
+def collect_seldom() -> None:
+    """Have Python look for cycles seldom: next to no row or record is in one, and looking takes a twentieth of the time."""
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kata_audit.clock import SystemClock
-from kata_audit.wiring import reading
+from kata_audit.wiring import collect_seldom, reading
 
 if TYPE_CHECKING:
     from kata_audit.config import Config
@@ -31,36 +31,51 @@ def fieldset(name: "FieldSetName") -> "FieldSet":
 
 
 def record_exporter(one: "Export") -> "RecordExporter":
-    """Give what hands records to one configured system."""
-    from kata_audit.exporters.elastic import Elastic
+    """Give what hands records to one configured system; what other kinds need is not loaded."""
     from kata_audit.exporters.export_settings import ExportKind
-    from kata_audit.exporters.file import RecordFile
-    from kata_audit.exporters.forward import Forward
-    from kata_audit.exporters.loki import Loki
-    from kata_audit.exporters.otlp import Otlp
-    from kata_audit.exporters.splunk import Splunk
-    from kata_audit.exporters.syslog import Syslog
 
-    make: dict[ExportKind, Callable[[Export], RecordExporter]] = {
-        ExportKind.FILE: RecordFile,
-        ExportKind.ELASTICSEARCH: Elastic,
-        ExportKind.OPENSEARCH: Elastic,
-        ExportKind.LOKI: lambda one: Loki(one, SystemClock()),
-        ExportKind.SPLUNK: Splunk,
-        ExportKind.KAFKA: _kafka,
-        ExportKind.OTLP: Otlp,
-        ExportKind.FORWARD: Forward,
-        ExportKind.SYSLOG: Syslog,
-    }
-    return make[one.kind](one)
+    match one.kind:
+        case ExportKind.FILE:
+            from kata_audit.exporters.file import RecordFile
+
+            return RecordFile(one)
+        case ExportKind.ELASTICSEARCH | ExportKind.OPENSEARCH:
+            from kata_audit.exporters.elastic import Elastic
+
+            return Elastic(one)
+        case ExportKind.LOKI:
+            from kata_audit.exporters.loki import Loki
+
+            return Loki(one, SystemClock())
+        case ExportKind.SPLUNK:
+            from kata_audit.exporters.splunk import Splunk
+
+            return Splunk(one)
+        case ExportKind.OTLP:
+            from kata_audit.exporters.otlp import Otlp
+
+            return Otlp(one)
+        case ExportKind.FORWARD:
+            from kata_audit.exporters.forward import Forward
+
+            return Forward(one)
+        case ExportKind.SYSLOG:
+            from kata_audit.exporters.syslog import Syslog
+
+            return Syslog(one)
+        case ExportKind.KAFKA:
+            return _kafka(one)
 
 
 def form_of(one: "Export") -> "Callable[[Exported], Any] | None":
     """Give what makes of a document what the exporter of one configured system takes; None where it takes documents."""
     from kata_audit.exporters.export_settings import ExportKind
+
+    if one.kind is not ExportKind.LOKI:
+        return None
     from kata_audit.exporters.loki_entry import entry_of
 
-    return entry_of if one.kind is ExportKind.LOKI else None
+    return entry_of
 
 
 def _kafka(one: "Export") -> "RecordExporter":
@@ -98,6 +113,7 @@ def exporting(
         UsageError: None is configured, or one that is named is not.
         StoreError: The store cannot be read, or a position cannot be written.
     """
+    collect_seldom()
     opening = Lock()  # each brings the index up to date, and one at a time is enough
 
     @contextmanager
