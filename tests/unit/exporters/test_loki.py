@@ -1,6 +1,7 @@
 """Records come to Loki once each, as lines of few streams; what it refuses is found, and never costs another record."""
 
 import base64
+import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from kata_audit.exporters.post import UNTRUSTED
 from kata_audit.exporters.records import Receipt
 from kata_audit.schema.exported import Exported
 from kata_audit.schema.fieldset import FieldSetName, spell_record
-from kata_audit.wire.loki import Entry
+from kata_audit.wire.loki import Entry, decode_push
 from kata_audit.wiring_export import fieldset
 
 NOW = 1_795_000_000_000_000_000
@@ -164,6 +165,30 @@ def test_all_is_taken_and_sent_again_is_there_once(server: Http, double: LokiDou
     assert sorted(double.names()) == sorted(one.name for one in records)
     assert double.again == 50
     assert server.requests[0].path == "/loki/api/v1/push"
+
+
+@pytest.mark.parametrize(
+    "fault", [Reply(503), Reply(429), Reply(400), Reply(503, missing=5)], ids=["503", "429", "400", "broken"]
+)
+def test_many_go_in_two_requests_and_one_that_fails_costs_nothing(server: Http, double: LokiDouble, fault: Reply) -> None:
+    """Each stream in one of them; then one at a time, until all has gone well."""
+    records = [record(seq, component=f"part{seq % 5}") for seq in range(600)]
+    exporter, failing = loki(server, max_records=600), [fault]
+    assert exporter.export(records) == Receipt(600)
+    assert len(server.requests) == 2
+    streams = [{one.labels for one in decode_push(gzip.decompress(request.body))} for request in server.requests]
+    assert sorted(map(len, streams)) == [2, 3]
+    assert streams[0].isdisjoint(streams[1])
+
+    double.fault = lambda _number, entries: failing.pop() if failing and len(entries) > 300 else None
+    done, more = 0, [record(600 + seq, component=f"part{seq % 5}") for seq in range(600)]
+    while done < len(more):
+        done += exporter.export(more[done:]).taken
+    assert sorted(double.names()) == sorted(one.name for one in records + more)
+    for first in (1200, 1800):
+        before = len(server.requests)
+        assert exporter.export([record(first + seq, component=f"part{seq % 5}") for seq in range(600)]).taken == 600
+    assert len(server.requests) == before + 2
 
 
 def test_the_tenant_and_the_secret_are_said(server: Http, tmp_path: Path) -> None:
