@@ -1,6 +1,7 @@
 """What every test shares: where the reference captures are, and which tests are long."""
 
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,10 @@ settings.load_profile("gate" if os.environ.get("CI") else "explore")
 # work of a test with few records; that it is not there is said once.
 if find_spec("dateutil") is None:
     sys.modules["dateutil"] = None  # type: ignore[assignment]
+
+# Whatever started the tests in the background may have had them ignore Ctrl-C, and children of theirs would, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LONG = {"servers", "fault", "docs"}
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -54,6 +54,9 @@ _WORDS: Final = {
     "unavailable_shards_exception": (
         "the index is not ready there: it is starting, or its disk is full; look at `_cluster/health`, and make room"
     ),
+    "shard_not_found_exception": (
+        "a shard of the index is not there: it is starting, or its disk is full; look at `_cluster/health`, and make room"
+    ),
     "master_not_discovered_exception": (
         "its nodes have no master: they are starting, or a disk is full; look at `_cluster/health`, and make room"
     ),
