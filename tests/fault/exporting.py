@@ -35,7 +35,12 @@ class Made:
     def one(self, seq: int) -> Exported:
         now, name = self._now + seq * 1000, f"kata-audit/lab/made/{seq}"
         values = {"seq": seq, "observed_timestamp": now, "timestamp": now, "node": "lab/made", "body": f"line {seq}"}
-        values |= {"component": "runtime-rs", "origin": "host", "class": "audit", "k8s_pod": f"web-{seq % 50}"}
+        values |= {
+            "component": ("runtime-rs", "agent")[seq % 2],
+            "origin": "host",
+            "class": "audit",
+            "k8s_pod": f"web-{seq % 50}",
+        }
         return Exported(name, seq, now, values, spell_record(self._fieldset, values, name))
 
     @contextmanager

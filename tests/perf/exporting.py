@@ -6,8 +6,8 @@ Both send twice, in turn, and the better run of each counts. A run begins with a
 server's own counter has all records; starting is part of it. Ours is `kata-audit export --once` on a store, which reads sealed
 segments, fills identities in, and spells the field set. Fluent Bit 4.2.2 tails the very documents that ours sends (for Loki:
 lines and structured metadata), one JSON a line, so that it has neither to parse logs nor to spell. Neither compresses. Fluent
-Bit flushes every 0.2 seconds, tries again without limit, has several connections where we have one, and waits for the
-acknowledgements of Forward as we do. Its documents in OpenSearch have ids of the server's making, ours the records' names; its
+Bit flushes every 0.2 seconds, tries again without limit, has as many connections as it likes where we have four to OpenSearch,
+two to Loki and one for Forward, and waits for the acknowledgements of Forward as we do. Its documents in OpenSearch have ids of the server's making, ours the records' names; its
 lines in Loki have one label, ours seven. Needs `make servers-all`.
 """
 

@@ -1,7 +1,8 @@
 """Elasticsearch and OpenSearch: records as documents of a data stream, by the bulk API.
 
 A document's id is the record's name, so that one that is sent again is there once. The first request of a process puts the
-index template; where the server knows no data streams, the documents go into a plain index of the same name.
+index template; where the server knows no data streams, the documents go into a plain index of the same name. Documents have
+no order there but that of their times and numbers, so that some requests go at the same time.
 """
 
 import gzip

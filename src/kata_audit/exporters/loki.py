@@ -3,7 +3,8 @@
 Loki drops an entry that it has already only while the first one lies in the block of its stream that is being written;
 later it holds both, under one name. Of a request that it refuses it may have taken a part, and it seldom says which: only
 an answer of 204 counts. Where an answer names a limit, the records that break it are known; else the request is sent in
-halves, down to the record that is refused alone.
+halves, down to the record that is refused alone. While all goes well two requests go at the same time, each stream in one of
+them, so that its entries keep their order.
 """
 
 import gzip
