@@ -115,7 +115,7 @@ class Loki:
     def _send_lanes(self, entries: Sequence[Entry], headers: Mapping[str, str]) -> Receipt | None:
         """Send two requests at the same time, each stream in one of them; None where Loki refuses some of it for good.
 
-        Of what one request brought nothing is done with where the other failed: sent again at once, Loki drops it.
+        Where one fails, what the other brought is not done with either: it is sent again, and Loki drops most such entries.
         """
         answers = self._session.request_each("POST", self._url, [self._body(lane) for lane in _lanes(entries)], headers)
         self._is_calm = False

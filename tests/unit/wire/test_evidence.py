@@ -74,6 +74,7 @@ def test_it_comes_back_byte_by_byte_by_any_carrier(frame: Frame) -> None:
         {"evidence.raw_base64": "YQ=="},
         {"evidence.raw": None, "evidence.raw_base64": "Y"},
         {"evidence.raw": None, "evidence.raw_base64": "é"},
+        {"evidence.raw": None, "evidence.raw_base64": "Y Q=="},
         {"evidence.raw": None},
     ],
 )
